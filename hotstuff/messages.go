@@ -1,0 +1,53 @@
+package hotstuff
+
+import (
+	"github.com/hotstuffd/hotstuffd/blocktree"
+	"github.com/hotstuffd/hotstuffd/qc"
+)
+
+// Message is what replicas send each other for consensus: *Proposal, *VoteMessage, *TimeoutMessage, *CertificateMessage,
+// *BlockRequest or *BlockResponse. A message from the network is not stepped before Verify made it a Verified.
+type Message interface{ message() }
+
+// Proposal carries a leader's block, signed by it.
+type Proposal struct{ Block *blocktree.Block }
+
+// VoteMessage carries one vote, to the leader of the next view or, by whoever left its view through a timeout
+// certificate, to all.
+type VoteMessage struct {
+	Vote qc.Vote
+	// Held tells, unsigned and advisory, how far the sender holds each origin's lane (PROTOCOL §6). May be empty.
+	Held blocktree.Lanes
+}
+
+// TimeoutMessage carries one timeout. It is rebroadcast verbatim until the view changes.
+type TimeoutMessage struct {
+	Timeout *qc.Timeout
+	Held    blocktree.Lanes // as in VoteMessage
+}
+
+// CertificateMessage carries a certificate that lets its receivers enter a view: one of the two is set.
+type CertificateMessage struct {
+	QC *qc.QuorumCertificate
+	TC *qc.TimeoutCertificate
+}
+
+// BlockRequest asks for the branch that ends in Target, from height From up.
+type BlockRequest struct {
+	Target qc.BlockID
+	From   qc.Height // the first height wanted: the requester's committed height + 1
+}
+
+// BlockResponse answers a BlockRequest: consecutive blocks in ascending order of height from the height asked for. When the whole branch does
+// not fit, it holds committed blocks only, as many as do, and the receiver asks again.
+type BlockResponse struct {
+	Target qc.BlockID
+	Blocks []*blocktree.Block
+}
+
+func (*Proposal) message()           {}
+func (*VoteMessage) message()        {}
+func (*TimeoutMessage) message()     {}
+func (*CertificateMessage) message() {}
+func (*BlockRequest) message()       {}
+func (*BlockResponse) message()      {}
