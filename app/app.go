@@ -36,7 +36,7 @@ type Request struct {
 	Count  uint32  // number of write commands in Blob
 	Locals []Local // operations that stay at this replica, in order
 	// Complete is called exactly once, unless Submit returned an error. reply is the results of all operations in
-	// order, end to end; it belongs to the callee. err is nil, ErrNotApplied, ErrUnknownOutcome or ErrStopped, and then
+	// order, end to end; it belongs to the callee. err is nil or one of the outcomes below, and then
 	// reply is nil. It is called on the replica's own goroutines and must not block.
 	Complete func(r *Request, reply []byte, err error)
 }

@@ -51,38 +51,12 @@ func (b *Block) header() []byte {
 	h = binary.BigEndian.AppendUint64(h, uint64(b.View))
 	h = binary.BigEndian.AppendUint64(h, uint64(b.Height))
 	h = append(h, b.Parent[:]...)
-	h = appendQC(h, &b.Justify)
-	h = appendTC(h, b.TC)
+	h = b.Justify.AppendLayout(h)
+	h = b.TC.AppendLayout(h)
 	h = binary.BigEndian.AppendUint16(h, uint16(b.Proposer))
 	h = binary.BigEndian.AppendUint64(h, uint64(b.Time))
 	h = binary.BigEndian.AppendUint32(h, uint32(len(b.Payload)))
 	return append(h, root[:]...)
-}
-
-func appendQC(h []byte, c *qc.QuorumCertificate) []byte {
-	h = binary.BigEndian.AppendUint32(h, uint32(c.Epoch))
-	h = binary.BigEndian.AppendUint64(h, uint64(c.View))
-	h = append(h, c.Block[:]...)
-	h = binary.BigEndian.AppendUint16(h, uint16(len(c.Signers)))
-	h = append(h, c.Signers...)
-	return append(h, c.Signature[:]...)
-}
-
-func appendTC(h []byte, c *qc.TimeoutCertificate) []byte {
-	if c == nil {
-		return append(h, 0)
-	}
-	h = append(h, 1)
-	h = binary.BigEndian.AppendUint32(h, uint32(c.Epoch))
-	h = binary.BigEndian.AppendUint64(h, uint64(c.View))
-	h = binary.BigEndian.AppendUint16(h, uint16(len(c.HighQCViews)))
-	for _, v := range c.HighQCViews {
-		h = binary.BigEndian.AppendUint64(h, uint64(v))
-	}
-	h = appendQC(h, &c.HighQC)
-	h = binary.BigEndian.AppendUint16(h, uint16(len(c.Signers)))
-	h = append(h, c.Signers...)
-	return append(h, c.Signature[:]...)
 }
 
 // PayloadRoot is the root of a binary Merkle tree over the batch references, with distinct prefixes for leaves and

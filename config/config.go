@@ -1,44 +1,43 @@
 package config
 
 import (
-	"crypto/ed25519"
+	"path/filepath"
 	"time"
-
-	"github.com/hotstuffd/hotstuffd/qc"
 )
 
-// Config is one node's settings: plain values, checked. Load makes it from a home directory; an embedding program may
-// build it itself.
+// Config is one node's settings: plain values. Load makes it from a home directory and checks it; an embedding program may
+// begin with Default and call Validate.
 type Config struct {
-	Home      string `mapstructure:"-"`
-	Genesis   string `mapstructure:"genesis"` // path of the genesis document, relative to Home
-	Keys      Keys
-	Net       Net
-	Pacemaker Pacemaker
-	Mempool   Mempool
-	Storage   Storage
-	Clients   Clients
-	HTTP      HTTP
-	Log       Log
+	Home      string    `mapstructure:"-"`
+	Chain     string    `mapstructure:"chain"`   // hex chain ID that this home belongs to; empty: whatever the genesis gives
+	Genesis   string    `mapstructure:"genesis"` // path of the genesis document
+	Keys      Keys      `mapstructure:"keys"`
+	Net       Net       `mapstructure:"net"`
+	Pacemaker Pacemaker `mapstructure:"pacemaker"`
+	Mempool   Mempool   `mapstructure:"mempool"`
+	Storage   Storage   `mapstructure:"storage"`
+	Clients   Clients   `mapstructure:"clients"`
+	HTTP      HTTP      `mapstructure:"http"`
+	Log       Log       `mapstructure:"log"`
 }
 
-// Keys names the key files, relative to Home. Their mode must be 0600 or stricter.
+// Keys names the key files. Their mode must be 0600 or stricter.
 type Keys struct {
-	BLS      string // votes and timeouts
-	Identity string // Ed25519: connections, proposals, batches
+	BLS      string `mapstructure:"bls"`      // votes and timeouts
+	Identity string `mapstructure:"identity"` // Ed25519: connections, proposals, batches
 }
 
 // Net is the replicas' own network.
 type Net struct {
-	Listen string // UDP address, host:port
+	Listen string `mapstructure:"listen"` // UDP address, host:port; an empty host is every interface
 }
 
 // Pacemaker is this replica's view timing. Nothing of it needs to agree between replicas.
 type Pacemaker struct {
 	BaseTimeout time.Duration `mapstructure:"base_timeout"` // of a view with work to do
 	MaxTimeout  time.Duration `mapstructure:"max_timeout"`  // the cap of the exponential backoff
-	Heartbeat   time.Duration // how long an idle leader holds its proposal
-	MinView     time.Duration `mapstructure:"min_view"` // views are not made shorter than this under load; 0: never paced
+	Heartbeat   time.Duration `mapstructure:"heartbeat"`    // how long an idle leader holds its proposal
+	MinView     time.Duration `mapstructure:"min_view"`     // views are not made shorter than this under load; 0: never paced
 }
 
 // Mempool bounds what this replica takes in as an origin, and holds for others.
@@ -51,54 +50,51 @@ type Mempool struct {
 
 // Storage is the durable side.
 type Storage struct {
-	Dir string // relative to Home
+	Dir string `mapstructure:"dir"` // of the databases
 }
 
 // Clients is the Redis front end.
 type Clients struct {
-	Listen         string        // TCP address; empty: no Redis front end
-	Timeout        time.Duration // a command not committed by then gets "-TIMEOUT outcome unknown"
-	MaxConnections int           `mapstructure:"max_connections"`
+	Listen         string        `mapstructure:"listen"`          // TCP address; empty: no Redis front end
+	Timeout        time.Duration `mapstructure:"timeout"`         // a command not committed by then gets "-TIMEOUT outcome unknown"
+	MaxConnections int           `mapstructure:"max_connections"` // at once
 	MaxValueBytes  int           `mapstructure:"max_value_bytes"` // of one key or value
 	MaxPipeline    int           `mapstructure:"max_pipeline"`    // commands of one connection under way
 }
 
 // HTTP is the status, health, log and metrics server.
 type HTTP struct {
-	Listen string // TCP address; empty: none
+	Listen string `mapstructure:"listen"` // TCP address; empty: none
 }
 
-// Log is the operator's log.
+// Log is the operator's log, on standard error.
 type Log struct {
-	Level  string // debug, info, warn, error
-	Format string // text, json
+	Level  string `mapstructure:"level"`  // debug, info, warn, error
+	Format string `mapstructure:"format"` // text, json
 }
 
-// Genesis is the document that all replicas of a chain share, byte for byte: its SHA-256 is the chain ID.
-type Genesis struct {
-	Name    string // a name for people
-	Epoch   qc.Epoch
-	Leaders string // leader schedule: "reputation", "round-robin", or "fixed" for tests
-	Limits  Limits
-	Nodes   []Member
-	// Chain is the SHA-256 of the document's canonical form.
-	Chain qc.ChainID
+// Default returns the settings that hold where nothing else is said. Nothing listens beyond this machine.
+//
+// With four replicas on one machine, one of them dead, a lone command waits for at most one view of the dead leader
+// before its commit: base_timeout keeps that under a quarter of a second.
+func Default() Config {
+	return Config{
+		Genesis:   "genesis.json",
+		Keys:      Keys{BLS: "bls.key", Identity: "identity.key"},
+		Net:       Net{Listen: "127.0.0.1:7000"},
+		Pacemaker: Pacemaker{BaseTimeout: 100 * time.Millisecond, MaxTimeout: 10 * time.Second, Heartbeat: time.Second, MinView: 6 * time.Millisecond},
+		Mempool:   Mempool{BatchBytes: 128 << 10, BatchDelay: 2 * time.Millisecond, PendingBytes: 64 << 20, PeerBytes: 64 << 20},
+		Storage:   Storage{Dir: "data"},
+		Clients:   Clients{Listen: "127.0.0.1:7001", Timeout: 10 * time.Second, MaxConnections: 4096, MaxValueBytes: 1 << 20, MaxPipeline: 4096},
+		HTTP:      HTTP{Listen: "127.0.0.1:7002"},
+		Log:       Log{Level: "info", Format: "text"},
+	}
 }
 
-// Member is one replica of the roster; its index is its NodeID.
-type Member struct {
-	Address  string            // UDP host:port of its QUIC listener
-	Identity ed25519.PublicKey // 32 bytes
-	BLS      []byte            // compressed G2 public key, 96 bytes
-	BLSProof []byte            // proof of possession, compressed G1, 48 bytes
-}
-
-// Limits are the genesis limits: every limit that the validity of a block depends on.
-type Limits struct {
-	BatchBytesMax     uint32        // blob of one batch, bytes
-	BlockBatchesMax   uint32        // batches named by one block
-	BlockBytesMax     uint64        // sum of the blobs named by one block, bytes
-	ExpiryDistanceMax qc.Height     // a batch's expiry is at most this far above the naming block's height
-	ReputationWindow  uint32        // W: blocks whose certificates decide who may lead
-	ClockSkewMax      time.Duration // a voter holds a block that lies further in its future
+// Path returns where a path named in the settings lies: relative ones are relative to Home.
+func (c Config) Path(name string) string {
+	if filepath.IsAbs(name) {
+		return name
+	}
+	return filepath.Join(c.Home, name)
 }

@@ -1,6 +1,9 @@
 package qc
 
-import "math/bits"
+import (
+	"iter"
+	"math/bits"
+)
 
 // Bitmap marks members of a committee of n: exactly ⌈n/8⌉ bytes, member i at bit i%8 of byte i/8, padding zero.
 type Bitmap []byte
@@ -36,14 +39,24 @@ func (b Bitmap) Count() int {
 	return n
 }
 
+// All ranges over the marked members in ascending order.
+func (b Bitmap) All() iter.Seq[NodeID] {
+	return func(yield func(NodeID) bool) {
+		for i, x := range b {
+			for ; x != 0; x &= x - 1 {
+				if !yield(NodeID(i*8 + bits.TrailingZeros8(x))) {
+					return
+				}
+			}
+		}
+	}
+}
+
 // Members lists the marked members in ascending order.
 func (b Bitmap) Members() []NodeID {
 	ids := make([]NodeID, 0, b.Count())
-	for i, x := range b {
-		for x != 0 {
-			ids = append(ids, NodeID(i*8+bits.TrailingZeros8(x)))
-			x &= x - 1
-		}
+	for id := range b.All() {
+		ids = append(ids, id)
 	}
 	return ids
 }

@@ -1,0 +1,44 @@
+package server
+
+import "context"
+
+// Node is what the server shows. Its methods are called by many goroutines at once.
+type Node interface {
+	// Status returns a snapshot of the replica. It is cheap: no disk, no waiting for the protocol.
+	Status() Status
+	// Ready tells whether the replica is in touch with a quorum and caught up; reason says what is missing, in one line.
+	Ready() (ok bool, reason string)
+	// Await blocks until the replica has applied the given height.
+	// Expected errors: ctx's, and the node's own when it stops first.
+	Await(ctx context.Context, height uint64) error
+	// Log yields the committed commands from height from on, oldest first, the commands of one block at a time; blocks
+	// without commands are passed over. It returns nil at the end of the applied log, or with follow waits there for
+	// more until ctx ends. The slice is the callee's only until yield returns, so that memory is bounded by one block.
+	// Expected errors: ctx's, yield's, and the node's own when it stops first.
+	Log(ctx context.Context, from uint64, follow bool, yield func([]Entry) error) error
+}
+
+// Status is one replica's state, as GET /status shows it.
+type Status struct {
+	ID                uint16  `json:"id"`
+	View              uint64  `json:"view"`
+	Leader            uint16  `json:"leader"`             // of View, as far as the replica knows
+	CommittedHeight   uint64  `json:"committed_height"`   // of the newest committed block
+	AppliedHeight     uint64  `json:"applied_height"`     // up to which the application has executed; at most CommittedHeight
+	CommittedCommands uint64  `json:"committed_commands"` // applied since genesis
+	LastBlock         string  `json:"last_block"`         // ID of the newest applied block, 64 hex digits
+	StateDigest       string  `json:"state_digest"`       // of the application at AppliedHeight, 64 hex digits
+	PeersConnected    int     `json:"peers_connected"`    // authenticated in both directions, this replica not counted
+	Chain             string  `json:"chain"`              // 64 hex digits
+	Nodes             int     `json:"nodes"`              // size of the committee
+	UptimeSeconds     float64 `json:"uptime_seconds"`     // set by the server
+	Version           string  `json:"version"`            // set by the server
+}
+
+// Entry is one committed command, as GET /log shows it.
+type Entry struct {
+	Height  uint64 `json:"height"`
+	Index   uint32 `json:"index"`   // among the commands of its block, from 0
+	Origin  uint16 `json:"origin"`  // the replica that took it in
+	Command string `json:"command"` // one printable line
+}

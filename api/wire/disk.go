@@ -1,0 +1,71 @@
+package wire
+
+import (
+	"github.com/hotstuffd/hotstuffd/api/wire/internal/pb"
+	"github.com/hotstuffd/hotstuffd/blocktree"
+	"github.com/hotstuffd/hotstuffd/hotstuff"
+	"github.com/hotstuffd/hotstuffd/mempool"
+	"google.golang.org/protobuf/proto"
+)
+
+// The Append functions append the bytes of a record, as it is stored, to dst. The records must be complete.
+// They fail only on a record above 2 GiB.
+
+// AppendBlock appends a block.
+func AppendBlock(dst []byte, b *blocktree.Block) ([]byte, error) { return marshal(dst, blockToPB(b)) }
+
+// AppendBatch appends a batch; its blob is copied once.
+func AppendBatch(dst []byte, b *mempool.Batch) ([]byte, error) { return marshal(dst, batchToPB(b)) }
+
+// AppendSafetyState appends a safety state.
+func AppendSafetyState(dst []byte, s *hotstuff.SafetyState) ([]byte, error) {
+	return marshal(dst, stateToPB(s))
+}
+
+// AppendCommitRecord appends a commit record.
+func AppendCommitRecord(dst []byte, c *hotstuff.CommitRecord) ([]byte, error) {
+	return marshal(dst, commitToPB(c))
+}
+
+func marshal(dst []byte, m proto.Message) ([]byte, error) {
+	return proto.MarshalOptions{}.MarshalAppend(dst, m)
+}
+
+// The Parse functions read what the Append functions wrote, and are as strict as Decode: a disk is a stranger too.
+// The results share no memory with data. Expected errors: ErrMalformed.
+
+// ParseBlock reads a block and computes its ID.
+func ParseBlock(data []byte, l Limits) (*blocktree.Block, error) {
+	m := &pb.Block{}
+	if err := unmarshal(data, l, m); err != nil {
+		return nil, err
+	}
+	return blockFromPB(m), nil
+}
+
+// ParseBatch reads a batch; its blob is copied once. The digest is not computed.
+func ParseBatch(data []byte, l Limits) (*mempool.Batch, error) {
+	m := &pb.Batch{}
+	if err := unmarshal(data, l, m); err != nil {
+		return nil, err
+	}
+	return batchFromPB(m), nil
+}
+
+// ParseSafetyState reads a safety state.
+func ParseSafetyState(data []byte, l Limits) (hotstuff.SafetyState, error) {
+	m := &pb.SafetyState{}
+	if err := unmarshal(data, l, m); err != nil {
+		return hotstuff.SafetyState{}, err
+	}
+	return stateFromPB(m), nil
+}
+
+// ParseCommitRecord reads a commit record.
+func ParseCommitRecord(data []byte, l Limits) (hotstuff.CommitRecord, error) {
+	m := &pb.CommitRecord{}
+	if err := unmarshal(data, l, m); err != nil {
+		return hotstuff.CommitRecord{}, err
+	}
+	return commitFromPB(m), nil
+}

@@ -1,0 +1,86 @@
+package kv
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/binary"
+	"slices"
+)
+
+// Domains of the digests. No input of one can be an input of another.
+const (
+	domainState = "hotstuffd/kv/state\x00\x01"
+	domainInner = "hotstuffd/kv/inner\x00\x01"
+	domainLeaf  = "hotstuffd/kv/leaf\x00\x01"
+	domainEntry = "hotstuffd/kv/entry\x00\x01"
+)
+
+// sum returns the digest of all entries. It costs one SHA-256 for each leaf and node that was touched since the last
+// call, over at most 16 entries of at most longEntryBytes each, besides the data of long entries that changed themselves.
+func (t *trie) sum() [sha256.Size]byte {
+	var d digester
+	below := d.inner(&t.root, 0)
+	b := append(d.buf[:0], domainState...)
+	b = binary.BigEndian.AppendUint64(b, uint64(t.keys))
+	return sha256.Sum256(append(b, below[:]...))
+}
+
+// digester lends its buffer to one digest at a time.
+type digester struct{ buf []byte }
+
+// inner returns the digest of a node: of what stands in it, each behind the length of its prefix inside the node.
+func (d *digester) inner(n *inner, level int) [sha256.Size]byte {
+	if !n.changed {
+		return n.digest
+	}
+	for i, below := range n.nodes { // first, since they need the buffer
+		if below != nil {
+			d.inner(below, level+1)
+		} else if l := n.leaves[i]; l.changed {
+			d.leaf(l)
+		}
+	}
+	b := append(d.buf[:0], domainInner...)
+	for i := 0; i < fan; {
+		if below := n.nodes[i]; below != nil {
+			b = append(append(b, 0xff), below.digest[:]...)
+			i++
+			continue
+		}
+		l := n.leaves[i]
+		local := l.depth - uint8(level*fanBits)
+		b = append(append(b, local), l.digest[:]...)
+		i += fan >> local
+	}
+	d.buf = b
+	n.digest, n.changed = sha256.Sum256(b), false
+	return n.digest
+}
+
+// leaf renews the digest of a leaf: of its entries in the order of their keys.
+func (d *digester) leaf(l *leaf) {
+	slices.SortFunc(l.entries, func(a, b entry) int { return bytes.Compare(a.key(), b.key()) })
+	b := append(d.buf[:0], domainLeaf...)
+	for i := range l.entries {
+		e := &l.entries[i]
+		b = binary.AppendUvarint(b, uint64(e.keyLen))
+		b = binary.AppendUvarint(b, uint64(len(e.data)))
+		if len(e.data) <= longEntryBytes {
+			b = append(b, e.data...)
+			continue
+		}
+		if e.sum == nil {
+			e.sum = sumOf(e.data)
+		}
+		b = append(b, e.sum[:]...)
+	}
+	d.buf = b
+	l.digest, l.changed = sha256.Sum256(b), false
+}
+
+func sumOf(data []byte) *[sha256.Size]byte {
+	h := sha256.New()
+	h.Write([]byte(domainEntry))
+	h.Write(data)
+	return (*[sha256.Size]byte)(h.Sum(nil))
+}

@@ -1,0 +1,300 @@
+package hotstuff
+
+import (
+	"crypto/ed25519"
+	"fmt"
+
+	"github.com/hotstuffd/hotstuffd/blocktree"
+	"github.com/hotstuffd/hotstuffd/pacemaker"
+	"github.com/hotstuffd/hotstuffd/qc"
+)
+
+// Config is a replica's part in the protocol. Limits and Leaders are fixed by genesis; Timing is this replica's own.
+type Config struct {
+	Self      qc.NodeID
+	Committee *qc.Committee
+	Signer    qc.Signer          // votes and timeouts
+	Certs     *qc.Verifier       // sums verified timeouts; the core's own
+	Identity  ed25519.PrivateKey // proposals
+	Leaders   pacemaker.LeaderRule
+	Limits    Limits
+	Timing    pacemaker.Config
+}
+
+// Limits are the genesis limits that the validity of a block depends on.
+type Limits struct {
+	BlockBatchesMax   uint32    // batches named by one block
+	BlockBytesMax     uint64    // sum of their blobs, bytes
+	BatchBytesMax     uint32    // one blob, bytes
+	ExpiryDistanceMax qc.Height // batch expiry above the height of the naming block
+	ClockSkewMax      int64     // nanoseconds: how far in a voter's future a block's time may lie
+}
+
+// Recovered is what a replica starts from: all zero but Safety, Committed and Lanes on the first start.
+type Recovered struct {
+	Safety    SafetyState
+	Committed *blocktree.Block   // the highest block known to be committed; genesis at first
+	Lanes     blocktree.Lanes    // next(Committed)
+	Below     []*blocktree.Block // ancestors of Committed in ascending order, as many as LeaderRule.Depth
+	Above     []*blocktree.Block // other blocks stored, in ascending order of height
+}
+
+// Core is the protocol of one replica. It belongs to one goroutine.
+type Core struct {
+	cfg    Config
+	tree   *blocktree.Tree
+	pace   *pacemaker.Pacemaker
+	safety safety
+
+	now      qc.Ticks
+	wall     int64
+	peerUp   []bool // false also before the first contact
+	peerDown []bool // known to be down
+	heavy    bool   // views are paced
+
+	// Proposals of the present view, in order of arrival, whose place in the tree is known (vote.go).
+	candidates []*candidate
+	// The newest proposal of each proposer whose parent is not held yet. Bound: one a proposer.
+	orphans map[qc.NodeID]*blocktree.Block
+	// The newest votes of each signer, ascending by view. Bound: votesPerSigner each.
+	votes [][]qc.Vote
+	// Sums of votes that are being verified. Bound: sumsMax.
+	sums []sumKey
+	// Timeouts of the present view by signer.
+	timeouts    []*qc.Timeout
+	rebroadcast qc.Ticks   // when our own timeout of the present view is due again; 0: not signed
+	answered    []qc.Ticks // when each peer was last sent our highest certificate
+
+	includable bool // an includable batch is held
+	pushed     bool // Ready.Push was given in this view
+	build      *PayloadRequest
+	require    []Requirement
+	refused    bool // the last Payload for this view was empty although work waits
+	fetches    []fetch
+
+	commits []CommitRecord // not yet persisted
+	gated   bool           // the safety state must be persisted before the next send
+	out     Ready
+}
+
+const (
+	// votesPerSigner bounds the votes kept of one signer: the newest ones (PROTOCOL §3).
+	votesPerSigner = 8
+	// sumsMax bounds the sums of votes under verification at once.
+	sumsMax = 4
+	// answerEvery is the least time between two certificates sent to a peer that is behind: 20 ms.
+	answerEvery = qc.TicksPerSecond / 50
+	// forgetAfter is for how many views a block that was never certified stays held.
+	forgetAfter = 64
+)
+
+// New returns the core of a replica that stands where the recovered state left it, and repeats what it may have
+// said before: its last vote, its last timeout, its last proposal (PROTOCOL §7).
+// Expected errors: a recovered state that does not fit together.
+func New(cfg Config, rec Recovered, at Tick) (*Core, error) {
+	n := cfg.Committee.Size()
+	tree, err := blocktree.New(rec.Committed, rec.Lanes, rec.Below, qc.Height(cfg.Leaders.Depth()), cfg.Limits.ExpiryDistanceMax)
+	if err != nil {
+		return nil, err
+	}
+	c := &Core{
+		cfg: cfg, tree: tree, now: at.Now, wall: at.Wall,
+		safety:   safety{state: rec.Safety, committee: cfg.Committee, self: cfg.Self, signer: cfg.Signer, identity: cfg.Identity},
+		peerUp:   make([]bool, n),
+		peerDown: make([]bool, n),
+		orphans:  make(map[qc.NodeID]*blocktree.Block),
+		votes:    make([][]qc.Vote, n),
+		timeouts: make([]*qc.Timeout, n),
+		answered: make([]qc.Ticks, n),
+	}
+	view := rec.Safety.HighQC.View
+	if tc := rec.Safety.LastTC; tc != nil {
+		view = max(view, tc.View)
+	}
+	c.pace = pacemaker.New(cfg.Timing, view+1, at.Now)
+	for _, b := range rec.Above {
+		if err := c.insertStored(b); err != nil {
+			return nil, fmt.Errorf("hotstuff: stored block %v at height %d: %w", b.ID(), b.Height, err)
+		}
+	}
+	if err := c.onCertificate(&c.safety.state.HighQC, cfg.Self); err != nil {
+		return nil, err
+	}
+	c.repeat()
+	return c, c.settle()
+}
+
+// insertStored puts back a block from the store. Blocks of branches that lost are left out.
+func (c *Core) insertStored(b *blocktree.Block) error {
+	switch e, err := c.tree.Insert(b); err {
+	case nil:
+		return c.applyCertificate(e.Parent(), &b.Justify)
+	case blocktree.ErrUnknownParent, blocktree.ErrOld:
+		return nil
+	default:
+		return err
+	}
+}
+
+// repeat sends again what was signed before a restart and may not have left. What was signed is on disk, so others may
+// count on it; a repeat is always the same bytes.
+func (c *Core) repeat() {
+	s := &c.safety.state
+	if v := s.LastVoted; v != nil && v.View > s.HighQC.View {
+		c.collect(*v, c.cfg.Self)
+		c.broadcast(&VoteMessage{Vote: *v})
+	}
+	if t := s.LastTimeout; t != nil && t.View >= c.pace.View() {
+		c.timeouts[c.cfg.Self] = t
+		c.broadcast(&TimeoutMessage{Timeout: t})
+		c.rebroadcast = c.now + c.pace.RebroadcastEvery()
+	}
+	if b := s.LastProposal; b != nil && b.View == c.pace.View() {
+		c.broadcast(&Proposal{Block: b})
+	}
+}
+
+// Step takes one input. What peers can cause is never an error: it is dropped and counted.
+// Expected errors: ErrKeyInUse, ErrAssumption, blocktree.ErrConflictingCommit. After an error the node must stop.
+func (c *Core) Step(in Input) error {
+	var err error
+	switch in := in.(type) {
+	case Tick:
+		c.now, c.wall = max(c.now, in.Now), max(c.wall, in.Wall)
+	case Verified:
+		err = c.stepMessage(in)
+	case Payload:
+		err = c.onPayload(in)
+	case PayloadStatus:
+		c.onPayloadStatus(in)
+	case Work:
+		c.includable = in.Includable
+		c.refused = false
+	case Peer:
+		c.onPeer(in)
+	case Load:
+		c.heavy = in.Heavy
+	case OpenLane:
+		c.safety.raiseIncarnation(in.AtLeast)
+		c.gated = true
+	case Sum:
+		err = c.onSum(in)
+	default:
+		return fmt.Errorf("hotstuff: unknown input %T", in)
+	}
+	if err != nil {
+		return err
+	}
+	return c.settle()
+}
+
+// stepMessage routes a verified message. Certificates in it come first, whatever its view (L2).
+func (c *Core) stepMessage(v Verified) error {
+	switch m := v.msg.(type) {
+	case *Proposal:
+		return c.onProposal(m.Block, v.from)
+	case *VoteMessage:
+		if m.Vote.Signer == c.cfg.Self {
+			return c.onOwnVote(m.Vote)
+		}
+		c.collect(m.Vote, v.from)
+		return nil
+	case *TimeoutMessage:
+		return c.onTimeout(m.Timeout, v)
+	case *CertificateMessage:
+		return c.onCertificates(m.QC, m.TC, v.from)
+	case *BlockResponse:
+		return c.onBlocks(m, v)
+	}
+	c.drop(v.from, ErrMessage)
+	return nil
+}
+
+// settle does what has become possible: vote, time out, propose, fetch. It runs after every input, so that no input has
+// to know what it makes possible.
+func (c *Core) settle() error {
+	if err := c.placeOrphans(); err != nil {
+		return err
+	}
+	c.pace.SetWork(c.now, c.includable || c.uncommittedPayload())
+	if err := c.tryVote(); err != nil {
+		return err
+	}
+	if err := c.checkDeadline(); err != nil {
+		return err
+	}
+	c.maybePush()
+	if err := c.maybePropose(); err != nil {
+		return err
+	}
+	c.retryFetches()
+	return nil
+}
+
+// uncommittedPayload tells whether the branch of the high QC has payload that is not committed.
+func (c *Core) uncommittedPayload() bool {
+	e := c.tree.Get(c.safety.state.HighQC.Block)
+	return e != nil && c.tree.UncommittedPayload(e)
+}
+
+func (c *Core) onPeer(p Peer) {
+	if !c.cfg.Committee.Has(p.ID) || p.ID == c.cfg.Self {
+		return
+	}
+	c.peerUp[p.ID], c.peerDown[p.ID] = p.Up, !p.Up
+	c.updateLeaderDown()
+}
+
+// View returns the present view.
+func (c *Core) View() qc.View { return c.pace.View() }
+
+// Window returns what Verifier.Verify needs to know of this replica's progress.
+func (c *Core) Window() Window {
+	return Window{View: c.pace.View(), HighQC: c.safety.state.HighQC.View}
+}
+
+// Safety returns the present safety state. Its pointers must not be written through.
+func (c *Core) Safety() SafetyState { return c.safety.state }
+
+// Tree returns the block tree, for reading.
+func (c *Core) Tree() *blocktree.Tree { return c.tree }
+
+// Frontier is what the mempool measures work against.
+type Frontier struct {
+	Known  bool // the block of the high QC is held
+	Lanes  blocktree.Lanes
+	Height qc.Height // of the block of the high QC
+	View   qc.View
+	Leader qc.NodeID // of View on that block
+}
+
+// Frontier returns where the next block would stand.
+func (c *Core) Frontier() Frontier {
+	f := Frontier{View: c.pace.View()}
+	if e := c.tree.Get(c.safety.state.HighQC.Block); e != nil {
+		f.Known, f.Lanes, f.Height, f.Leader = true, e.Lanes, e.Block.Height, c.leader(f.View, e)
+	}
+	return f
+}
+
+// Deadline returns when the next Tick must come at the latest.
+func (c *Core) Deadline() qc.Ticks {
+	at := c.pace.Deadline()
+	if c.rebroadcast != 0 {
+		at = c.rebroadcast
+	} else if half, ok := c.pace.HalfTime(); ok && half > c.now {
+		at = min(at, half)
+	}
+	if due, ok := c.proposalDue(); ok {
+		at = min(at, due)
+	}
+	for _, f := range c.fetches {
+		at = min(at, f.retry)
+	}
+	for _, x := range c.candidates {
+		if due, ok := c.dueAt(x); ok {
+			at = min(at, due)
+		}
+	}
+	return at
+}

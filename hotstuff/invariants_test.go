@@ -1,0 +1,176 @@
+package hotstuff_test
+
+import (
+	"github.com/hotstuffd/hotstuffd/blocktree"
+	"github.com/hotstuffd/hotstuffd/hotstuff"
+	"github.com/hotstuffd/hotstuffd/qc"
+)
+
+// history is what one replica has signed and committed over all its lives.
+type history struct {
+	votes     map[qc.View]qc.BlockID // persisted
+	timeouts  map[qc.View]qc.View    // persisted: view, high QC view
+	proposals map[qc.View]qc.BlockID // persisted
+	committed qc.Height              // in this life
+	fresh     bool                   // no commit in this life yet
+}
+
+func newHistory() history {
+	return history{votes: map[qc.View]qc.BlockID{}, timeouts: map[qc.View]qc.View{}, proposals: map[qc.View]qc.BlockID{}, fresh: true}
+}
+
+func (h *history) restarted() { h.fresh = true }
+
+// persist writes what Ready.Persist holds and checks that the safety state contradicts nothing that it said before:
+// one vote, one timeout, one proposal a view; none in a view that was timed out; nothing ever lowered (S9, S11).
+func (c *cluster) persist(r *replica, records []hotstuff.Record) {
+	c.tb.Helper()
+	for _, rec := range records {
+		switch rec := rec.(type) {
+		case hotstuff.BlockRecord:
+			c.name(rec.Block)
+			r.disk.blocks[rec.Block.ID()] = rec.Block
+		case hotstuff.CommitRecord:
+			if int(rec.Height) != len(r.disk.chain) {
+				c.fatal("n%d persists the commit of height %d after height %d", r.id, rec.Height, len(r.disk.chain)-1)
+			}
+			if r.disk.blocks[rec.Block] == nil {
+				c.fatal("n%d persists the commit of a block that it has not stored", r.id)
+			}
+			r.disk.chain = append(r.disk.chain, rec.Block)
+			if rec.Lanes != nil {
+				r.disk.lanes = rec.Lanes
+			}
+		case hotstuff.SafetyState:
+			c.checkSafety(r, r.disk.safety, rec)
+			r.disk.safety = rec
+		}
+	}
+}
+
+func (c *cluster) checkSafety(r *replica, old, s hotstuff.SafetyState) {
+	c.tb.Helper()
+	if s.Sequence != old.Sequence+1 {
+		c.fatal("n%d writes safety state %d after %d", r.id, s.Sequence, old.Sequence)
+	}
+	if s.LockView < old.LockView || s.HighQC.View < old.HighQC.View {
+		c.fatal("n%d lowers its lock or its high QC", r.id)
+	}
+	if v := s.LastVoted; v != nil && v != old.LastVoted {
+		if b, voted := r.past.votes[v.View]; voted && b != v.Block {
+			c.fatal("n%d votes twice in view %d", r.id, v.View)
+		}
+		if old.LastTimeout != nil && v.View <= old.LastTimeout.View || old.LastVoted != nil && v.View <= old.LastVoted.View {
+			c.fatal("n%d votes in view %d, which it has left", r.id, v.View)
+		}
+		b := r.disk.blocks[v.Block]
+		if b == nil {
+			c.fatal("n%d votes for a block that it has not stored", r.id)
+		}
+		if s.HighQC.View < b.Justify.View {
+			c.fatal("n%d forgets the certificate under the block that it votes for", r.id)
+		}
+		r.past.votes[v.View] = v.Block
+	}
+	if t := s.LastTimeout; t != nil && t != old.LastTimeout {
+		if high, signed := r.past.timeouts[t.View]; signed && high != t.HighQC.View {
+			c.fatal("n%d signs two timeouts of view %d", r.id, t.View)
+		}
+		r.past.timeouts[t.View] = t.HighQC.View
+	}
+	if b := s.LastProposal; b != nil && b != old.LastProposal {
+		if id, made := r.past.proposals[b.View]; made && id != b.ID() {
+			c.fatal("n%d proposes twice in view %d", r.id, b.View)
+		}
+		c.name(b)
+		r.past.proposals[b.View] = b.ID()
+	}
+}
+
+// checkSend checks persist before send: what a message says in the replica's own name is on its disk (S9).
+func (c *cluster) checkSend(r *replica, m hotstuff.Message) {
+	c.tb.Helper()
+	vote := func(v *qc.Vote) {
+		if b, ok := r.past.votes[v.View]; !ok || b != v.Block || v.Signer != r.id {
+			c.fatal("n%d sends a vote in view %d that is not persisted", r.id, v.View)
+		}
+	}
+	switch m := m.(type) {
+	case *hotstuff.VoteMessage:
+		vote(&m.Vote)
+	case *hotstuff.TimeoutMessage:
+		if high, ok := r.past.timeouts[m.Timeout.View]; !ok || high != m.Timeout.HighQC.View {
+			c.fatal("n%d sends a timeout of view %d that is not persisted", r.id, m.Timeout.View)
+		}
+		if m.Timeout.Vote != nil {
+			vote(m.Timeout.Vote)
+		}
+	case *hotstuff.Proposal:
+		if r.past.proposals[m.Block.View] != m.Block.ID() {
+			c.fatal("n%d sends a proposal of view %d that is not persisted", r.id, m.Block.View)
+		}
+	}
+}
+
+// commit checks that there is one committed chain, told oldest first and, in one life, each block once (S12).
+func (c *cluster) commit(r *replica, e hotstuff.Committed) {
+	c.tb.Helper()
+	h, id := e.Block.Height, e.Block.ID()
+	if !r.past.fresh && h != r.past.committed+1 {
+		c.fatal("n%d commits height %d after height %d", r.id, h, r.past.committed)
+	}
+	r.past.committed, r.past.fresh = h, false
+	if int(h) == len(c.chain) {
+		if e.Block.Parent != c.chain[h-1] {
+			c.fatal("n%d commits %s, which does not extend the committed chain", r.id, c.label(id))
+		}
+		c.chain = append(c.chain, id)
+	}
+	if int(h) > len(c.chain) || c.chain[h] != id {
+		c.fatal("n%d commits %s at height %d, where %s was committed", r.id, c.label(id), h, c.label(c.chain[h]))
+	}
+	c.note(r.id, "commits %s%s", c.label(id), c.payload(e.Block))
+}
+
+// checkTimers: when all is answered, the next deadline lies ahead. A core that wants a tick now and does nothing with
+// it would spin its driver.
+func (c *cluster) checkTimers(r *replica) {
+	c.tb.Helper()
+	if at := r.core.Deadline(); at <= c.now {
+		c.fatal("n%d: deadline %d is not after now, %d (view %d)", r.id, at, c.now, r.core.View())
+	}
+}
+
+// learn keeps the certificates that the network has seen, for Byzantine replicas to use.
+func (c *cluster) learn(m hotstuff.Message) {
+	switch m := m.(type) {
+	case *hotstuff.Proposal:
+		c.name(m.Block)
+		c.learnCerts(&m.Block.Justify, m.Block.TC)
+	case *hotstuff.TimeoutMessage:
+		c.learnCerts(&m.Timeout.HighQC, m.Timeout.TC)
+	case *hotstuff.CertificateMessage:
+		c.learnCerts(m.QC, m.TC)
+	}
+}
+
+func (c *cluster) learnCerts(q *qc.QuorumCertificate, tc *qc.TimeoutCertificate) {
+	if q != nil {
+		if known, ok := c.qcs[q.View]; ok && known.Block != q.Block {
+			c.fatal("two blocks of view %d are certified: %s and %s", q.View, c.label(known.Block), c.label(q.Block))
+		}
+		c.qcs[q.View] = *q
+	}
+	if tc != nil {
+		c.tcs[tc.View] = tc
+	}
+}
+
+// name gives a block its label: b<view>, with a prime for each earlier block of the view.
+func (c *cluster) name(b *blocktree.Block) {
+	if _, ok := c.labels[b.ID()]; ok {
+		return
+	}
+	c.labels[b.ID()] = labelOf(b.View, len(c.ofView[b.View]))
+	c.ofView[b.View] = append(c.ofView[b.View], b)
+}

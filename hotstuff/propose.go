@@ -1,0 +1,105 @@
+package hotstuff
+
+import (
+	"github.com/hotstuffd/hotstuffd/blocktree"
+	"github.com/hotstuffd/hotstuffd/qc"
+)
+
+// proposable returns the block to propose on, if we may propose in the present view: only on the high QC, only as its
+// leader, with the certificate by which the view was entered (PROTOCOL §3, §4).
+func (c *Core) proposable() (*blocktree.Entry, bool) {
+	v, s := c.pace.View(), &c.safety.state
+	if !c.safety.mayPropose(v) {
+		return nil, false
+	}
+	parent := c.tree.Get(s.HighQC.Block)
+	if parent == nil || c.leader(v, parent) != c.cfg.Self {
+		return nil, false
+	}
+	return parent, s.HighQC.View+1 == v || s.LastTC != nil && s.LastTC.View+1 == v
+}
+
+// proposalDue is when a leader next has a reason to propose; the moment may have passed. ok is false if it may not.
+//
+// Uncommitted payload: at once, so that the tail commits without another command (L8). A batch that may be named: at
+// once, or paced under load. A batch that may not be named now: an empty block within base/2. Otherwise: the heartbeat.
+func (c *Core) proposalDue() (due qc.Ticks, ok bool) {
+	parent, ok := c.proposable()
+	if !ok {
+		return 0, false
+	}
+	switch {
+	case c.tree.UncommittedPayload(parent), c.includable && !c.refused:
+		if c.heavy {
+			return c.pace.PacedAt(), true
+		}
+		return c.pace.Entered(), true
+	case c.includable:
+		half, _ := c.pace.HalfTime()
+		return half, true
+	}
+	return c.pace.HeartbeatAt(), true
+}
+
+// willProposeAtOnce tells whether our proposal follows so soon that the certificate in it need not be sent ahead.
+func (c *Core) willProposeAtOnce() bool {
+	due, ok := c.proposalDue()
+	return ok && due <= c.now+c.cfg.Timing.MinView
+}
+
+// maybePropose asks for a payload when a proposal is due.
+func (c *Core) maybePropose() error {
+	c.build = nil
+	due, ok := c.proposalDue()
+	if !ok || c.now < due {
+		return nil
+	}
+	parent := c.tree.Get(c.safety.state.HighQC.Block)
+	c.build = &PayloadRequest{View: c.pace.View(), Parent: parent.Block.ID(), Height: parent.Block.Height + 1, Lanes: parent.Lanes}
+	return nil
+}
+
+// onPayload proposes what was built; or, when nothing may be named and nothing else calls for a block, waits.
+func (c *Core) onPayload(p Payload) error {
+	if c.build == nil || p.View != c.build.View || p.Parent != c.build.Parent {
+		return nil
+	}
+	c.build = nil
+	parent, ok := c.proposable()
+	if !ok {
+		return nil
+	}
+	if len(p.Refs) == 0 && !c.emptyDue(parent) {
+		c.refused = true
+		return nil
+	}
+	return c.propose(parent, p.Refs)
+}
+
+// emptyDue tells whether an empty block is due now.
+func (c *Core) emptyDue(parent *blocktree.Entry) bool {
+	if c.tree.UncommittedPayload(parent) || c.now >= c.pace.HeartbeatAt() {
+		return true
+	}
+	half, working := c.pace.HalfTime()
+	return working && c.now >= half
+}
+
+// propose makes, keeps and broadcasts our block for the present view, and considers it for our own vote like any other.
+func (c *Core) propose(parent *blocktree.Entry, refs []blocktree.BatchRef) error {
+	s := &c.safety.state
+	b := &blocktree.Block{
+		Epoch: c.cfg.Committee.Epoch, View: c.pace.View(), Height: parent.Block.Height + 1, Parent: parent.Block.ID(),
+		Justify: s.HighQC, Proposer: c.cfg.Self, Time: max(c.wall, parent.Block.Time+1), Payload: refs,
+	}
+	if b.Justify.View+1 != b.View {
+		b.TC = s.LastTC
+	}
+	c.safety.propose(b)
+	c.gated = true
+	if err := c.placeProposal(b, c.cfg.Self); err != nil {
+		return err
+	}
+	c.broadcast(&Proposal{Block: b})
+	return nil
+}

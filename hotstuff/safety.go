@@ -1,0 +1,118 @@
+package hotstuff
+
+import (
+	"crypto/ed25519"
+
+	"github.com/hotstuffd/hotstuffd/blocktree"
+	"github.com/hotstuffd/hotstuffd/qc"
+)
+
+// safety is the one signing authority (S10). Everything that this replica signs is signed by one of its three methods,
+// each of which refuses what would contradict an earlier signature, and changes the state that is synced before the
+// signature leaves.
+//
+// Theorem (agreement). Two blocks that commit do not conflict. It rests on: one vote a view (vote), no vote in a view
+// that was timed out (vote, timeout), no vote against the lock unless a later certificate shows that a quorum has moved
+// on (Core.safeNode), and quorums that share an honest replica. HotStuff, Theorem 2 and Lemma 1.
+type safety struct {
+	state     SafetyState
+	committee *qc.Committee
+	self      qc.NodeID
+	signer    qc.Signer
+	identity  ed25519.PrivateKey
+}
+
+func (s *safety) snapshot() SafetyState { return s.state }
+
+func (s *safety) lastVotedView() qc.View {
+	if s.state.LastVoted == nil {
+		return 0
+	}
+	return s.state.LastVoted.View
+}
+
+func (s *safety) lastTimeoutView() qc.View {
+	if s.state.LastTimeout == nil {
+		return 0
+	}
+	return s.state.LastTimeout.View
+}
+
+// mayVote: v is above every view that was voted in or timed out in (PROTOCOL §2.1; S11).
+func (s *safety) mayVote(v qc.View) bool { return v > s.lastVotedView() && v > s.lastTimeoutView() }
+
+// mayPropose: one proposal a view, never in a view voted or timed out in, never below an earlier one (PROTOCOL §7).
+func (s *safety) mayPropose(v qc.View) bool {
+	return s.mayVote(v) && (s.state.LastProposal == nil || v > s.state.LastProposal.View)
+}
+
+// vote signs the vote for a block that the vote rule accepts, and remembers it. The caller has checked mayVote.
+func (s *safety) vote(view qc.View, block qc.BlockID) qc.Vote {
+	if !s.mayVote(view) {
+		panic("hotstuff: vote against the safety state") // unreachable: Core.tryVote asks mayVote first
+	}
+	v := qc.Vote{View: view, Block: block, Signer: s.self, Signature: s.signer.Sign(s.committee.VoteMessage(view, block))}
+	s.state.LastVoted = &v
+	return v
+}
+
+// timeout signs the timeout of a view, once: a repeat gets the same one (PROTOCOL §1: signed once, rebroadcast verbatim).
+func (s *safety) timeout(view qc.View) *qc.Timeout {
+	if t := s.state.LastTimeout; t != nil && t.View >= view {
+		return t
+	}
+	t := &qc.Timeout{Epoch: s.committee.Epoch, View: view, HighQC: s.state.HighQC, Signer: s.self}
+	if t.HighQC.View+1 != view {
+		t.TC = s.state.LastTC // TC(view−1): the view was entered by it
+	}
+	if v := s.state.LastVoted; v != nil && v.View == view {
+		t.Vote = v
+	}
+	t.Signature = s.signer.Sign(s.committee.TimeoutMessage(view, t.HighQC.View))
+	s.state.LastTimeout = t
+	return t
+}
+
+// propose signs a proposal and remembers it whole: a restart may send this block again, and no other in its view.
+// The caller has checked mayPropose.
+func (s *safety) propose(b *blocktree.Block) {
+	if !s.mayPropose(b.View) {
+		panic("hotstuff: proposal against the safety state") // unreachable: Core.maybePropose asks mayPropose first
+	}
+	copy(b.Signature[:], ed25519.Sign(s.identity, blocktree.SigningMessage(s.committee.Chain, b.ID())))
+	s.state.LastProposal = b
+}
+
+// raiseLock locks a block of a higher view (HotStuff, Algorithm 5, line 12: lock the head of a two-chain).
+func (s *safety) raiseLock(view qc.View, block qc.BlockID) {
+	if view > s.state.LockView {
+		s.state.LockView, s.state.LockBlock = view, block
+	}
+}
+
+// raiseIncarnation opens a lane that no earlier one of this replica can be mistaken for.
+func (s *safety) raiseIncarnation(atLeast blocktree.Incarnation) {
+	s.state.Incarnation.Starts++
+	if s.state.Incarnation.Compare(atLeast) < 0 {
+		s.state.Incarnation = atLeast
+	}
+}
+
+// foreign tells whether a verified vote of this replica's own key is one that it never cast (S14). An old vote that is
+// replayed is not: it is equal, or below the last one.
+func (s *safety) foreign(view qc.View, block qc.BlockID) bool {
+	last := s.state.LastVoted
+	if last == nil {
+		return true
+	}
+	return view > last.View || view == last.View && block != last.Block
+}
+
+// foreignTimeout is the same for timeouts, which are told apart by the high QC view that they sign.
+func (s *safety) foreignTimeout(t *qc.Timeout) bool {
+	last := s.state.LastTimeout
+	if last == nil {
+		return true
+	}
+	return t.View > last.View || t.View == last.View && t.HighQC.View != last.HighQC.View
+}

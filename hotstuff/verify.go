@@ -1,0 +1,234 @@
+package hotstuff
+
+import (
+	"crypto/ed25519"
+
+	"github.com/hotstuffd/hotstuffd/blocktree"
+	"github.com/hotstuffd/hotstuffd/qc"
+)
+
+// Verifier checks messages from the network. It belongs to one goroutine: a pool has one each.
+type Verifier struct {
+	committee  *qc.Committee
+	self       qc.NodeID
+	certs      *qc.Verifier
+	genesis    qc.QuorumCertificate
+	identities []ed25519.PublicKey
+	limits     Limits
+}
+
+// Window is what the checks need to know of the receiver's progress: what is over is not worth a pairing.
+// It may lag behind the core.
+type Window struct {
+	View   qc.View
+	HighQC qc.View
+}
+
+// proposalsBehind is for how many views a late proposal is still taken: it saves the fetch of a block that a
+// certificate has overtaken.
+const proposalsBehind = 16
+
+// ResponseBlocksMax bounds the blocks of one BlockResponse.
+const ResponseBlocksMax = 512
+
+// NewVerifier returns a verifier of messages to replica self. identities are the roster's Ed25519 keys.
+func NewVerifier(self qc.NodeID, c *qc.Committee, certs *qc.Verifier, identities []ed25519.PublicKey, limits Limits) *Verifier {
+	n := c.Size()
+	return &Verifier{committee: c, self: self, certs: certs, identities: identities, limits: limits,
+		genesis: blocktree.GenesisQC(blocktree.Genesis(c.Chain, c.Epoch, n), n)}
+}
+
+// Verify checks a message that came from an authenticated peer. Length, epoch, view and sender come before any pairing;
+// certificates alone pass the window on views.
+// Votes are checked for form only: the core sums them and has the sum checked once (S6).
+// Expected errors: those listed as reasons in this package, and qc's.
+func (v *Verifier) Verify(w Window, from qc.NodeID, m Message) (Verified, error) {
+	var err error
+	out := Verified{from: from, msg: m}
+	switch m := m.(type) {
+	case *Proposal:
+		err = v.proposal(w, m.Block)
+	case *VoteMessage:
+		err = v.vote(w, from, &m.Vote)
+	case *TimeoutMessage:
+		return v.timeout(w, from, m)
+	case *CertificateMessage:
+		err = v.certificate(w, m)
+	case *BlockResponse:
+		out.anchored, err = true, v.blocks(m)
+	case *BlockRequest:
+		err = nil
+	default:
+		err = ErrMessage
+	}
+	if err != nil {
+		return Verified{}, err
+	}
+	return out, nil
+}
+
+// Sum checks the sum of the votes that the core has collected for one block.
+func (v *Verifier) Sum(r VerifyRequest) Sum {
+	cert, bad := v.certs.CollectVotes(r.View, r.Block, r.Votes)
+	return Sum{view: r.View, block: r.Block, cert: cert, bad: bad}
+}
+
+func (v *Verifier) proposal(w Window, b *blocktree.Block) error {
+	if b.Epoch != v.committee.Epoch || !v.committee.Has(b.Proposer) {
+		return ErrMessage
+	}
+	if b.View+proposalsBehind < w.View {
+		return ErrStale
+	}
+	if err := blocktree.CheckLinkage(b); err != nil {
+		return err
+	}
+	if err := v.checkEntry(b); err != nil {
+		return err
+	}
+	if err := v.checkLimits(b); err != nil {
+		return err
+	}
+	id := b.ID()
+	if !ed25519.Verify(v.identities[b.Proposer], blocktree.SigningMessage(v.committee.Chain, id), b.Signature[:]) {
+		return ErrProposer
+	}
+	if err := v.certs.QC(&b.Justify); err != nil {
+		return err
+	}
+	if b.TC != nil {
+		return v.certs.TC(b.TC)
+	}
+	return nil
+}
+
+// checkEntry is condition 4 of the vote rule: exactly one of QC(v−1) without a TC, or TC(v−1) with a justify at least as
+// high as the highest that the TC's signers hold.
+func (v *Verifier) checkEntry(b *blocktree.Block) error {
+	if b.Justify.View+1 == b.View {
+		if b.TC != nil {
+			return ErrJustify
+		}
+		return nil
+	}
+	if b.TC == nil || b.TC.View+1 != b.View || b.Justify.View < b.TC.HighQC.View {
+		return ErrJustify
+	}
+	return nil
+}
+
+func (v *Verifier) checkLimits(b *blocktree.Block) error {
+	if uint64(len(b.Payload)) > uint64(v.limits.BlockBatchesMax) {
+		return ErrLimits
+	}
+	var sum uint64
+	for i := range b.Payload {
+		if b.Payload[i].Bytes > v.limits.BatchBytesMax {
+			return ErrLimits
+		}
+		sum += uint64(b.Payload[i].Bytes)
+	}
+	if sum > v.limits.BlockBytesMax {
+		return ErrLimits
+	}
+	return nil
+}
+
+func (v *Verifier) vote(w Window, from qc.NodeID, vote *qc.Vote) error {
+	if !v.committee.Has(vote.Signer) || vote.View == 0 {
+		return ErrMessage
+	}
+	if vote.Signer == v.self {
+		// Our own vote from somebody else: it counts only if it verifies. See Core.onOwnVote.
+		return v.certs.Vote(vote)
+	}
+	if vote.Signer != from {
+		return ErrSender
+	}
+	if vote.View <= w.HighQC {
+		return ErrStale
+	}
+	return nil
+}
+
+func (v *Verifier) timeout(w Window, from qc.NodeID, m *TimeoutMessage) (Verified, error) {
+	t := m.Timeout
+	if t == nil || !v.committee.Has(t.Signer) || t.View == 0 {
+		return Verified{}, ErrMessage
+	}
+	if t.Signer != from && t.Signer != v.self {
+		return Verified{}, ErrSender
+	}
+	if vote := t.OwnVote(); vote != t.Vote {
+		// A bad embedded vote voids the vote, not the timeout.
+		void := *t
+		void.Vote = vote
+		t, m = &void, &TimeoutMessage{Timeout: &void, Held: m.Held}
+	}
+	if t.View < w.View && t.Signer != v.self {
+		return v.lateTimeout(w, from, m)
+	}
+	if err := v.certs.Timeout(t); err != nil {
+		return Verified{}, err
+	}
+	return Verified{from: from, msg: m}, nil
+}
+
+// lateTimeout takes of a timeout whose view is over what still counts: a certificate higher than ours, and the vote. Its own
+// signature is not worth a pairing.
+func (v *Verifier) lateTimeout(w Window, from qc.NodeID, m *TimeoutMessage) (Verified, error) {
+	t := *m.Timeout
+	t.TC = nil
+	if t.HighQC.View >= t.View {
+		return Verified{}, ErrMessage
+	}
+	if t.HighQC.View <= w.HighQC {
+		t.HighQC = v.genesis
+	} else if err := v.certs.QC(&t.HighQC); err != nil {
+		return Verified{}, err
+	}
+	return Verified{from: from, msg: &TimeoutMessage{Timeout: &t, Held: m.Held}, late: true}, nil
+}
+
+func (v *Verifier) certificate(w Window, m *CertificateMessage) error {
+	switch {
+	case (m.QC == nil) == (m.TC == nil):
+		return ErrMessage
+	case m.QC != nil:
+		if m.QC.View <= w.HighQC {
+			return ErrStale
+		}
+		return v.certs.QC(m.QC)
+	default:
+		if m.TC.View < w.View {
+			return ErrStale
+		}
+		return v.certs.TC(m.TC)
+	}
+}
+
+// blocks checks that the blocks are certified, and drops from the end what is not. Either the last one is the target,
+// whose certificate we hold, and the hashes bind the rest; or the last one's justify is verified, which certifies those
+// before it. One pairing check for the whole range.
+func (v *Verifier) blocks(m *BlockResponse) error {
+	if len(m.Blocks) == 0 {
+		return nil
+	}
+	if len(m.Blocks) > ResponseBlocksMax {
+		return ErrLimits
+	}
+	for i, b := range m.Blocks {
+		if err := blocktree.CheckLinkage(b); err != nil {
+			return err
+		}
+		if i > 0 && (b.Parent != m.Blocks[i-1].ID() || b.Height != m.Blocks[i-1].Height+1) {
+			return blocktree.ErrLinkage
+		}
+	}
+	last := m.Blocks[len(m.Blocks)-1]
+	if last.ID() == m.Target {
+		return nil
+	}
+	m.Blocks = m.Blocks[:len(m.Blocks)-1]
+	return v.certs.QC(&last.Justify)
+}

@@ -1,0 +1,273 @@
+package hotstuff
+
+import (
+	"slices"
+
+	"github.com/hotstuffd/hotstuffd/blocktree"
+	"github.com/hotstuffd/hotstuffd/qc"
+)
+
+// candidate is a proposal of the present view, by its leader, in its place in the tree.
+type candidate struct {
+	entry   *blocktree.Entry
+	payload payloadState
+}
+
+type payloadState uint8
+
+const (
+	payloadAsked   payloadState = iota // Questions.Require was given
+	payloadDurable                     // held, checked against the block, synced
+	payloadInvalid
+)
+
+// candidatesMax bounds the proposals of one view that are kept: more than one is the leader's fault, and the second is
+// kept only as a block that others may certify.
+const candidatesMax = 2
+
+// onProposal takes a verified proposal: certificates first, then the block.
+func (c *Core) onProposal(b *blocktree.Block, from qc.NodeID) error {
+	if err := c.onCertificates(&b.Justify, b.TC, from); err != nil {
+		return err
+	}
+	return c.placeProposal(b, from)
+}
+
+// placeProposal puts a proposal into the tree, or keeps it until its parent was fetched.
+func (c *Core) placeProposal(b *blocktree.Block, from qc.NodeID) error {
+	parent := c.tree.Get(b.Parent)
+	if parent == nil {
+		if b.View >= c.pace.View() && b.Height > c.tree.Committed().Block.Height {
+			// The leader function needs the parent: until then anyone may claim to lead, so one block each.
+			if o := c.orphans[b.Proposer]; o == nil || b.View > o.View {
+				c.orphans[b.Proposer] = b
+			}
+			c.fetch(b.Parent, from)
+		}
+		return nil
+	}
+	if c.leader(b.View, parent) != b.Proposer {
+		c.drop(from, ErrNotLeader)
+		return nil
+	}
+	if b.Time <= parent.Block.Time {
+		c.drop(from, ErrTime)
+		return nil
+	}
+	if b.View == c.pace.View() && len(c.candidates) >= candidatesMax && c.tree.Get(b.ID()) == nil {
+		c.drop(from, ErrEquivocation)
+		return nil
+	}
+	known := c.tree.Get(b.ID()) != nil
+	e, err := c.tree.Insert(b)
+	if err != nil {
+		c.drop(from, err)
+		return nil
+	}
+	if !known {
+		c.out.Persist = append(c.out.Persist, BlockRecord{Block: b})
+		if err := c.onHeld(e); err != nil {
+			return err
+		}
+	}
+	c.consider(e, from)
+	return nil
+}
+
+// onHeld follows up a block that has just come into the tree: its certificate may have come before it.
+func (c *Core) onHeld(e *blocktree.Entry) error {
+	c.arrived(e.Block.ID())
+	if err := c.applyCertificate(e.Parent(), &e.Block.Justify); err != nil {
+		return err
+	}
+	if q := &c.safety.state.HighQC; q.Block == e.Block.ID() {
+		if err := c.applyCertificate(e, q); err != nil {
+			return err
+		}
+		c.updateLeaderDown()
+	}
+	return nil
+}
+
+// consider makes a block of the present view a candidate for our vote.
+func (c *Core) consider(e *blocktree.Entry, from qc.NodeID) {
+	if e.Block.View != c.pace.View() {
+		return
+	}
+	for _, x := range c.candidates {
+		if x.entry == e {
+			return
+		}
+	}
+	x := &candidate{entry: e}
+	if len(e.Block.Payload) == 0 {
+		x.payload = payloadDurable
+	} else {
+		c.require = append(c.require, Requirement{Block: e.Block, Before: e.Parent().Lanes})
+	}
+	if len(c.candidates) > 0 {
+		c.drop(from, ErrEquivocation)
+	}
+	c.candidates = append(c.candidates, x)
+}
+
+func (c *Core) onPayloadStatus(p PayloadStatus) {
+	for _, x := range c.candidates {
+		if x.entry.Block.ID() != p.Block {
+			continue
+		}
+		x.payload = payloadDurable
+		if !p.Valid {
+			x.payload = payloadInvalid
+			c.drop(x.entry.Block.Proposer, ErrPayload)
+		}
+	}
+}
+
+// dueAt is when a candidate that lies too far in our future may be voted for (PROTOCOL §8).
+func (c *Core) dueAt(x *candidate) (qc.Ticks, bool) {
+	ahead := x.entry.Block.Time - c.wall - c.cfg.Limits.ClockSkewMax
+	if ahead <= 0 {
+		return 0, false
+	}
+	const nanosPerTick = 1e9 / int64(qc.TicksPerSecond)
+	return c.now + qc.Ticks(ahead/nanosPerTick) + 1, true
+}
+
+// tryVote votes for the first candidate that passes the vote rule (PROTOCOL §2). Conditions 2, 3 (ancestors and fields)
+// and 4 were checked when the candidate was verified and placed.
+func (c *Core) tryVote() error {
+	v := c.pace.View()
+	if !c.safety.mayVote(v) {
+		return nil
+	}
+	for _, x := range c.candidates {
+		if x.payload != payloadDurable || !c.safeNode(x.entry) {
+			continue
+		}
+		if _, early := c.dueAt(x); early {
+			continue
+		}
+		b := x.entry.Block
+		vote := c.safety.vote(v, b.ID())
+		c.gated = true
+		c.collect(vote, c.cfg.Self) // also when another leads next: timeouts may bring the others' votes to us
+		switch next := c.leader(v+1, x.entry); {
+		case next == c.cfg.Self:
+		case c.peerDown[next]:
+			// Nobody would sum the votes. Sent to all, they make the certificate without waiting for timeouts.
+			c.broadcast(&VoteMessage{Vote: vote})
+		default:
+			c.send(next, &VoteMessage{Vote: vote})
+		}
+		return nil
+	}
+	return nil
+}
+
+// onOwnVote takes a verified vote under our own key that came from the network. A replayed one is ignored: the alarm must
+// not be a weapon (S14).
+func (c *Core) onOwnVote(v qc.Vote) error {
+	if c.safety.foreign(v.View, v.Block) {
+		return ErrKeyInUse
+	}
+	return nil
+}
+
+// collect keeps a vote, plain or embedded in a timeout, for any view above the high QC's, even one that was left: the
+// third certificate of a dead leader's view is rebuilt from them by every live replica (L1, L14).
+func (c *Core) collect(v qc.Vote, from qc.NodeID) {
+	if v.View <= c.safety.state.HighQC.View {
+		return
+	}
+	held := c.votes[v.Signer]
+	i, found := slices.BinarySearchFunc(held, v.View, func(h qc.Vote, view qc.View) int {
+		switch {
+		case h.View < view:
+			return -1
+		case h.View > view:
+			return +1
+		}
+		return 0
+	})
+	if found {
+		if held[i].Block != v.Block {
+			c.drop(from, ErrDoubleVote)
+		}
+		return
+	}
+	held = slices.Insert(held, i, v)
+	if len(held) > votesPerSigner {
+		held = slices.Delete(held, 0, 1)
+	}
+	c.votes[v.Signer] = held
+	c.trySum(v.View, v.Block)
+}
+
+type sumKey struct {
+	view  qc.View
+	block qc.BlockID
+}
+
+// trySum asks for the sum of the votes for a block once they are a quorum. One check for all of them (S6).
+func (c *Core) trySum(view qc.View, block qc.BlockID) {
+	key := sumKey{view, block}
+	if len(c.sums) >= sumsMax || slices.Contains(c.sums, key) {
+		return
+	}
+	var votes []qc.Vote
+	for _, held := range c.votes {
+		for _, v := range held {
+			if v.View == view && v.Block == block {
+				votes = append(votes, v)
+			}
+		}
+	}
+	if len(votes) < c.cfg.Committee.Quorum() {
+		return
+	}
+	c.sums = append(c.sums, key)
+	c.out.Verify = append(c.out.Verify, VerifyRequest{View: view, Block: block, Votes: votes})
+}
+
+// onSum takes the certificate that our sum made, or the names of those who spoiled it.
+func (c *Core) onSum(s Sum) error {
+	c.sums = slices.DeleteFunc(c.sums, func(k sumKey) bool { return k == sumKey{s.view, s.block} })
+	for _, id := range s.bad {
+		c.drop(id, ErrBadVote)
+		// The slot stays taken by nothing: a good vote of this signer may still come.
+		c.votes[id] = slices.DeleteFunc(c.votes[id], func(v qc.Vote) bool { return v.View == s.view && v.Block == s.block })
+	}
+	if s.cert == nil {
+		c.trySum(s.view, s.block)
+		return nil
+	}
+	if s.cert.View <= c.safety.state.HighQC.View {
+		return nil
+	}
+	if err := c.onCertificate(s.cert, c.cfg.Self); err != nil {
+		return err
+	}
+	c.shareCertificate(s.cert)
+	return nil
+}
+
+// shareCertificate broadcasts a certificate that we have just made, unless our own proposal will carry it at once.
+// Nobody else may know it, and without it the view cannot be entered (PROTOCOL §3, §5).
+func (c *Core) shareCertificate(q *qc.QuorumCertificate) {
+	if c.pace.View() != q.View+1 {
+		return
+	}
+	e := c.tree.Get(q.Block)
+	if e != nil && c.leader(q.View+1, e) == c.cfg.Self && c.willProposeAtOnce() {
+		return
+	}
+	c.broadcast(&CertificateMessage{QC: q})
+}
+
+// dropVotes forgets the votes that a certificate of the view has made useless.
+func (c *Core) dropVotes(upTo qc.View) {
+	for i, held := range c.votes {
+		c.votes[i] = slices.DeleteFunc(held, func(v qc.Vote) bool { return v.View <= upTo })
+	}
+}

@@ -1,0 +1,165 @@
+package mempool
+
+import (
+	"slices"
+
+	"github.com/hotstuffd/hotstuffd/blocktree"
+	"github.com/hotstuffd/hotstuffd/qc"
+)
+
+// commit is a committed block that is not executed yet.
+type commit struct {
+	claim
+	bytes   uint64
+	spans   [][]Span // parallel to the payload; nil where the batch is not ours
+	own     int      // own batches in it
+	ownCost int      // of their requests, bytes
+}
+
+// commitQueue holds the committed blocks that are not executed, in order. It has no bound of its own: the Driver stops taking in blocks while Backlog is
+// high. Blocks are names only; the batches of those behind the resolved part are neither loaded nor fetched.
+type commitQueue struct {
+	queue         []*commit
+	bytes         uint64 // payload of all of them
+	resolved      int    // blocks from the front whose missing batches are being looked for
+	resolvedBytes uint64 // payload of those
+	emitted       int    // blocks from the front that were given out in Ready.Execute
+}
+
+// Backlog returns the bytes of payload that are committed and not executed. Above Config.BacklogBytes payloads are empty and admission is paused (L13:
+// votes go on).
+func (p *Pool) Backlog() uint64 { return p.commits.bytes }
+
+func (p *Pool) behind() bool { return p.commits.bytes >= p.cfg.BacklogBytes }
+
+// Committed takes in the next committed block, each once and in order, with the lanes after it. It comes out in Ready.Execute, after all earlier ones,
+// once its batches are here.
+func (p *Pool) Committed(b *blocktree.Block, after blocktree.Lanes) {
+	c := &commit{claim: claim{block: b, committed: true}, spans: make([][]Span, len(b.Payload))}
+	p.attach(&c.claim, func(*item) {})
+	for i, ref := range b.Payload {
+		c.bytes += uint64(ref.Bytes)
+		if s, ok := p.claimOwn(ref); ok {
+			c.spans[i] = s.spans
+			c.own++
+			c.ownCost += s.cost
+			p.release(s.item) // the commit holds on to it now
+		}
+	}
+	p.commits.queue = append(p.commits.queue, c)
+	p.commits.bytes += c.bytes
+	p.advance(b.Height, after)
+	p.resolve()
+	p.execute()
+}
+
+// advance moves to a new committed block, and lets go of all that it decides.
+func (p *Pool) advance(height qc.Height, lanes blocktree.Lanes) {
+	p.height, p.lanes = height, lanes
+	if p.frontier.height < height {
+		p.frontier.height, p.frontier.lanes = height, lanes
+	}
+	p.passRequired()
+	p.sweep()
+	p.checkOwnLane()
+}
+
+// resolve has the missing batches of the first blocks looked for on disk: about ResolveBytes of payload, at least one block.
+func (p *Pool) resolve() {
+	q := &p.commits
+	for q.resolved < len(q.queue) && (q.resolved == 0 || q.resolvedBytes < p.cfg.ResolveBytes) {
+		c := q.queue[q.resolved]
+		for _, it := range c.items {
+			if it.batch == nil && it.stage == parked {
+				it.stage = loading
+				p.ready.Load = append(p.ready.Load, it.ref.Digest)
+			}
+		}
+		q.resolved++
+		q.resolvedBytes += c.bytes
+	}
+}
+
+// Loaded answers Ready.Load: the digests asked for, and the batches that were found, which are synced. The others are fetched at once: their block is
+// certified, so that a quorum holds them.
+func (p *Pool) Loaded(asked []blocktree.Digest, found []*Batch) {
+	for _, b := range found {
+		if it := p.items[b.Digest()]; it != nil && it.batch == nil {
+			p.fill(it, b)
+			p.settle(it)
+		}
+	}
+	for _, d := range asked {
+		if it := p.items[d]; it != nil && it.batch == nil && it.stage == loading {
+			it.stage = fetched
+			it.due = p.now
+			p.wanted = append(p.wanted, it)
+		}
+	}
+}
+
+// execute gives out the committed blocks that are complete, in order.
+func (p *Pool) execute() {
+	q := &p.commits
+	for ; q.emitted < len(q.queue) && q.queue[q.emitted].missing == 0; q.emitted++ {
+		c := q.queue[q.emitted]
+		e := Execution{Block: c.block, Batches: make([]*Batch, len(c.items)), Spans: c.spans}
+		for i, it := range c.items {
+			e.Batches[i] = it.batch
+		}
+		c.spans = nil
+		p.ready.Execute = append(p.ready.Execute, e)
+	}
+}
+
+// Executed says that the executor is done with all blocks up to a height. Their batches leave memory, the newest by way of the recent window.
+func (p *Pool) Executed(height qc.Height) {
+	q := &p.commits
+	n := 0
+	for n < q.emitted && q.queue[n].block.Height <= height {
+		p.retire(q.queue[n], true)
+		n++
+	}
+	q.pop(n)
+	p.resolve()
+}
+
+// retire ends a commit's hold on its batches and the accounts of its own ones.
+func (p *Pool) retire(c *commit, executed bool) {
+	p.own.underway -= c.own
+	p.own.pending -= c.ownCost
+	for _, it := range c.items {
+		if executed && !it.kept {
+			p.keepRecent(it)
+		}
+	}
+	p.detach(&c.claim)
+}
+
+// pop removes the first n blocks.
+func (q *commitQueue) pop(n int) {
+	for _, c := range q.queue[:n] {
+		q.bytes -= c.bytes
+	}
+	for _, c := range q.queue[:min(n, q.resolved)] {
+		q.resolvedBytes -= c.bytes
+	}
+	q.resolved = max(0, q.resolved-n)
+	q.emitted = max(0, q.emitted-n)
+	q.queue = slices.Delete(q.queue, 0, n)
+}
+
+// Restored says that a snapshot took the place of executing the blocks up to a height, after which the lanes stand as given. Committed blocks that were
+// not given out for execution are dropped. The owners of own batches that the snapshot passed are in Ready.Unknown; those that were given out in
+// Ready.Execute are the caller's to answer. Call it when the snapshot is durable.
+func (p *Pool) Restored(height qc.Height, lanes blocktree.Lanes) {
+	for _, c := range p.commits.queue {
+		for _, spans := range c.spans {
+			p.ready.Unknown = appendOwners(p.ready.Unknown, spans)
+		}
+		p.retire(c, false)
+	}
+	p.commits = commitQueue{}
+	p.skipOwn(lanes[p.cfg.Self])
+	p.advance(height, lanes)
+}

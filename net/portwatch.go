@@ -1,0 +1,84 @@
+package hsnet
+
+import (
+	"errors"
+	"net"
+	"syscall"
+	"time"
+)
+
+const (
+	lookActive     = 100 * time.Millisecond // how often an eye is kept on a connection on which something was sent
+	lookIdle       = 400 * time.Millisecond // and on an idle one: its keep-alive wakes both sides once a second anyway
+	challengeGrace = 100 * time.Millisecond // and three round trips
+)
+
+// watchPort notices that the peer's process has died, long before the idle timeout does. QUIC's unconnected socket never
+// hears that a port is closed. So when something was sent and nothing came back for a while, a connected socket sends
+// one byte to the same port, which no QUIC endpoint answers. If the peer's host replies that nobody listens there, the
+// peer is challenged over the connection itself: a forged reply alone ends nothing.
+func (s *session) watchPort() {
+	address, ok := s.conn.RemoteAddr().(*net.UDPAddr)
+	if !ok {
+		return
+	}
+	socket, err := net.DialUDP("udp", nil, address)
+	if err != nil {
+		return // no second opinion: the idle timeout decides
+	}
+	defer socket.Close()
+	refused := make(chan struct{}, 1)
+	s.p.n.tasks.Go(func() { awaitRefusals(socket, refused) })
+	timer := time.NewTimer(lookActive)
+	defer timer.Stop()
+	before := s.conn.ConnectionStats()
+	for {
+		select {
+		case <-s.conn.Context().Done():
+			return
+		case <-timer.C:
+			now := s.conn.ConnectionStats()
+			active := now.PacketsSent != before.PacketsSent
+			if active && now.PacketsReceived == before.PacketsReceived {
+				_, _ = socket.Write([]byte{0}) // an error is a refusal of the last one: the next will be refused too
+			}
+			if before = now; active {
+				timer.Reset(lookActive)
+			} else {
+				timer.Reset(lookIdle)
+			}
+		case <-refused:
+			if !s.challenge() {
+				s.close(codeGone)
+				return
+			}
+		}
+	}
+}
+
+// awaitRefusals passes on that the port was reported closed, until the socket is closed or says anything else.
+func awaitRefusals(socket *net.UDPConn, refused chan<- struct{}) {
+	var b [1]byte
+	for {
+		if _, err := socket.Read(b[:]); !errors.Is(err, syscall.ECONNREFUSED) {
+			return
+		}
+		select {
+		case refused <- struct{}{}:
+		default: // one is enough
+		}
+	}
+}
+
+// challenge makes the peer acknowledge something and tells whether anything came from it.
+func (s *session) challenge() (alive bool) {
+	before := s.conn.ConnectionStats()
+	s.queues[Consensus].push(nil) // an empty frame: only an acknowledgement comes of it
+	timer := time.NewTimer(challengeGrace + 3*before.SmoothedRTT)
+	defer timer.Stop()
+	select {
+	case <-s.conn.Context().Done():
+	case <-timer.C:
+	}
+	return s.conn.ConnectionStats().PacketsReceived != before.PacketsReceived
+}

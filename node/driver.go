@@ -1,0 +1,288 @@
+package node
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/hotstuffd/hotstuffd/app"
+	"github.com/hotstuffd/hotstuffd/blocktree"
+	"github.com/hotstuffd/hotstuffd/hotstuff"
+	"github.com/hotstuffd/hotstuffd/mempool"
+	"github.com/hotstuffd/hotstuffd/qc"
+)
+
+// Edges are the four sides of a Driver, and where it tells the outcome of requests that never reach the application.
+type Edges struct {
+	Store     Store
+	Transport Transport
+	App       App
+	Verifier  Verifier
+	// Refused is told the owner of a request that the application will not answer here, and why: app.ErrNotApplied,
+	// app.ErrUnknownOutcome, app.ErrBusy or app.ErrTooLarge.
+	Refused func(owner any, err error)
+	// Dropped is told what was refused from a peer, and why. It may be nil.
+	Dropped func(hotstuff.Drop)
+}
+
+// Driver owns a core and a mempool, and turns inputs into effects. It belongs to one goroutine.
+type Driver struct {
+	core  *hotstuff.Core
+	pool  *mempool.Pool
+	edges Edges
+	load  loadMeter
+
+	includable bool          // what the core was told last
+	out        mempool.Ready // of the mempool, not yet performed
+}
+
+// NewDriver returns a driver. The core and the pool must stand at the same committed block, and belong to the driver from
+// now on.
+func NewDriver(core *hotstuff.Core, pool *mempool.Pool, edges Edges) *Driver {
+	return &Driver{core: core, pool: pool, edges: edges}
+}
+
+// Core returns the core, for reading between turns.
+func (d *Driver) Core() *hotstuff.Core { return d.core }
+
+// Pool returns the mempool, for reading between turns.
+func (d *Driver) Pool() *mempool.Pool { return d.pool }
+
+// Turn takes the events that have come since the last turn and does all that follows from them. Any error is final: the
+// node must stop.
+func (d *Driver) Turn(at hotstuff.Tick, events []Event) error {
+	d.pool.Tick(at.Now)
+	if err := d.core.Step(at); err != nil {
+		return err
+	}
+	for _, e := range events {
+		if err := d.take(e); err != nil {
+			return err
+		}
+	}
+	d.pool.Flush()
+	for {
+		if err := d.settle(at); err != nil {
+			return err
+		}
+		worked, err := d.perform(at)
+		if err != nil || !worked {
+			return err
+		}
+	}
+}
+
+// Deadline returns when the next turn must come at the latest.
+func (d *Driver) Deadline() qc.Ticks {
+	at := d.core.Deadline()
+	if p, ok := d.pool.Deadline(); ok {
+		at = min(at, p)
+	}
+	return at
+}
+
+func (d *Driver) take(e Event) error {
+	switch e := e.(type) {
+	case Received:
+		if held := heldMarks(e.Verified.Message()); held != nil {
+			d.pool.PeerHeld(e.Verified.From(), held)
+		}
+		return d.core.Step(e.Verified)
+	case ReceivedBatch:
+		d.pool.Receive(e.Batch)
+	case Summed:
+		return d.core.Step(e.Sum)
+	case Synced:
+		d.pool.Persisted(e.Batches)
+	case Loaded:
+		d.pool.Loaded(e.Asked, e.Found)
+	case Executed:
+		d.pool.Executed(e.Height)
+	case PeerChange:
+		if e.Up {
+			d.pool.Connected(e.ID)
+		}
+		return d.core.Step(hotstuff.Peer{ID: e.ID, Up: e.Up})
+	case Submitted:
+		switch err := d.pool.Submit(e.Blob, e.Count, e.Owner, e.Extra); {
+		case errors.Is(err, mempool.ErrTooLarge):
+			d.edges.Refused(e.Owner, app.ErrTooLarge)
+		case err != nil:
+			d.edges.Refused(e.Owner, app.ErrBusy)
+		}
+	default:
+		return fmt.Errorf("node: unknown event %T", e)
+	}
+	return nil
+}
+
+// settle lets core and mempool answer each other until neither has a question. Both are pure: nothing leaves yet, so that
+// all that a turn brings about is one write.
+func (d *Driver) settle(at hotstuff.Tick) error {
+	for {
+		if err := d.offer(); err != nil {
+			return err
+		}
+		q := d.core.Questions()
+		for _, r := range q.Require {
+			d.pool.Require(r.Block, r.Before)
+		}
+		if b := q.Build; b != nil {
+			p := hotstuff.Payload{View: b.View, Parent: b.Parent, Refs: d.pool.Build(b.Lanes, b.Height)}
+			if err := d.core.Step(p); err != nil {
+				return err
+			}
+		}
+		answered, err := d.answers()
+		if err != nil {
+			return err
+		}
+		if len(q.Require) == 0 && q.Build == nil && !answered {
+			return nil
+		}
+	}
+}
+
+// offer tells the mempool where the next block would stand, and the core whether there is something to put into it.
+func (d *Driver) offer() error {
+	if f := d.core.Frontier(); f.Known {
+		d.pool.SetFrontier(f.Lanes, f.Height, f.View, f.Leader)
+	}
+	includable := d.pool.Includable()
+	if includable == d.includable {
+		return nil
+	}
+	d.includable = includable
+	return d.core.Step(hotstuff.Work{Includable: includable})
+}
+
+// answers collects what has come out of the mempool, and steps its answers to Require.
+func (d *Driver) answers() (any bool, err error) {
+	p := d.pool.Ready()
+	for _, id := range p.Available {
+		if err := d.core.Step(hotstuff.PayloadStatus{Block: id, Valid: true}); err != nil {
+			return true, err
+		}
+	}
+	for _, id := range p.Invalid {
+		if err := d.core.Step(hotstuff.PayloadStatus{Block: id}); err != nil {
+			return true, err
+		}
+	}
+	d.out.Persist = append(d.out.Persist, p.Persist...)
+	d.out.Broadcast = append(d.out.Broadcast, p.Broadcast...)
+	d.out.Push = append(d.out.Push, p.Push...)
+	d.out.Fetch = append(d.out.Fetch, p.Fetch...)
+	d.out.Load = append(d.out.Load, p.Load...)
+	d.out.Execute = append(d.out.Execute, p.Execute...)
+	d.out.Dead = append(d.out.Dead, p.Dead...)
+	d.out.Unknown = append(d.out.Unknown, p.Unknown...)
+	if p.OpenLane != (blocktree.Incarnation{}) {
+		d.out.OpenLane = p.OpenLane
+	}
+	return len(p.Available)+len(p.Invalid) > 0, nil
+}
+
+// perform does what has come out: persist, then send, then commit; then the mempool's part. worked is false when there was
+// nothing to do.
+func (d *Driver) perform(at hotstuff.Tick) (worked bool, err error) {
+	p := d.out
+	d.out = mempool.Ready{}
+	openLane := p.OpenLane != (blocktree.Incarnation{})
+	if openLane {
+		// The incarnation is raised and synced before the first batch of the lane exists (PROTOCOL §6).
+		if err := d.core.Step(hotstuff.OpenLane{AtLeast: p.OpenLane}); err != nil {
+			return true, err
+		}
+	}
+	r := d.core.Ready()
+	// Sync first: a restart would otherwise forget what others were told.
+	if len(r.Persist) > 0 {
+		if err := d.edges.Store.Append(r.Persist); err != nil {
+			return true, fmt.Errorf("safety store: %w", err)
+		}
+	}
+	for _, e := range r.Send {
+		d.send(e)
+	}
+	for _, v := range r.Verify {
+		d.edges.Verifier.Sum(v)
+	}
+	if d.edges.Dropped != nil {
+		for _, x := range r.Dropped {
+			d.edges.Dropped(x)
+		}
+	}
+	if r.Push {
+		d.pool.PushToLeader()
+	}
+	for _, c := range r.Commit {
+		d.pool.Committed(c.Block, c.Lanes)
+		d.load.committed(at.Now, c.Block.Payload)
+	}
+	d.core.Advance()
+	if len(r.Commit) > 0 {
+		if err := d.core.Step(hotstuff.Load{Heavy: d.load.heavy(at.Now)}); err != nil {
+			return true, err
+		}
+	}
+	d.performPool(p)
+	if openLane {
+		d.pool.Opened(d.core.Safety().Incarnation)
+	}
+	// Only what changes the core or the mempool calls for another round: an edge that answers inline puts its answers
+	// into the next turn.
+	return len(r.Persist)+len(r.Commit) > 0 || r.Push || openLane, nil
+}
+
+func (d *Driver) performPool(p mempool.Ready) {
+	if len(p.Persist) > 0 {
+		d.edges.Verifier.Sync(p.Persist)
+	}
+	for _, b := range p.Broadcast {
+		d.edges.Transport.Broadcast(b)
+	}
+	for _, x := range p.Push {
+		d.edges.Transport.Send(x.To, x.Batch)
+	}
+	for _, x := range p.Fetch {
+		d.edges.Transport.Send(x.To, x.Request)
+	}
+	if len(p.Load) > 0 {
+		d.edges.Verifier.Load(p.Load)
+	}
+	for _, x := range p.Execute {
+		d.edges.App.Execute(x)
+	}
+	for _, owner := range p.Dead {
+		d.edges.Refused(owner, app.ErrNotApplied)
+	}
+	for _, owner := range p.Unknown {
+		d.edges.Refused(owner, app.ErrUnknownOutcome)
+	}
+}
+
+// send gives votes and timeouts the marks of what is held here, and hands the message to the transport.
+func (d *Driver) send(e hotstuff.Envelope) {
+	switch m := e.Message.(type) {
+	case *hotstuff.VoteMessage:
+		m.Held = d.pool.Held()
+	case *hotstuff.TimeoutMessage:
+		m.Held = d.pool.Held()
+	}
+	if e.Broadcast {
+		d.edges.Transport.Broadcast(e.Message)
+		return
+	}
+	d.edges.Transport.Send(e.To, e.Message)
+}
+
+// heldMarks returns the lanes that a message's sender says it holds, nil if it says nothing.
+func heldMarks(m hotstuff.Message) (held []mark) {
+	switch m := m.(type) {
+	case *hotstuff.VoteMessage:
+		return m.Held
+	case *hotstuff.TimeoutMessage:
+		return m.Held
+	}
+	return nil
+}

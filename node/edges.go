@@ -1,0 +1,89 @@
+package node
+
+import (
+	"github.com/hotstuffd/hotstuffd/blocktree"
+	"github.com/hotstuffd/hotstuffd/hotstuff"
+	"github.com/hotstuffd/hotstuffd/mempool"
+	"github.com/hotstuffd/hotstuffd/qc"
+)
+
+// Store keeps what gates messages. Append is one atomic write, synced when it returns. After an error the node stops:
+// what is on disk is then unknown, and a vote might be forgotten.
+type Store interface {
+	Append(records []hotstuff.Record) error
+}
+
+// Transport carries messages to peers: hotstuff's and mempool's. It never blocks; what does not fit its bounds is lost,
+// as on any network.
+type Transport interface {
+	Send(to qc.NodeID, message any)
+	Broadcast(message any)
+}
+
+// App takes committed blocks, in order, with all their batches. It never blocks: what is under way is bounded by the
+// mempool, which names no payload while too much is (L13). It answers with an Executed event a block.
+type App interface {
+	Execute(mempool.Execution)
+}
+
+// Verifier does what is too slow for the loop, or waits for a disk that no message waits for. It answers with Summed,
+// Synced and Loaded events.
+type Verifier interface {
+	// Sum checks a sum of votes.
+	Sum(hotstuff.VerifyRequest)
+	// Sync writes batches to the payload store and syncs them.
+	Sync([]*mempool.Batch)
+	// Load looks for batches in the payload store.
+	Load([]blocktree.Digest)
+}
+
+// Event is what a Driver takes in: Received, ReceivedBatch, BatchWanted, Summed, Synced, Loaded, Executed, PeerChange or
+// Submitted.
+type Event interface{ event() }
+
+// Received is a verified protocol message.
+type Received struct{ Verified hotstuff.Verified }
+
+// ReceivedBatch is a verified batch, pushed or fetched.
+type ReceivedBatch struct {
+	From  qc.NodeID
+	Batch mempool.Verified
+}
+
+// Summed answers Verifier.Sum.
+type Summed struct{ Sum hotstuff.Sum }
+
+// Synced answers Verifier.Sync: the batches are on disk.
+type Synced struct{ Batches []*mempool.Batch }
+
+// Loaded answers Verifier.Load with those that the payload store has.
+type Loaded struct {
+	Asked []blocktree.Digest
+	Found []*mempool.Batch
+}
+
+// Executed tells that the application has executed the block of this height.
+type Executed struct{ Height qc.Height }
+
+// PeerChange tells that a replica's connection is up, or known to be down.
+type PeerChange struct {
+	ID qc.NodeID
+	Up bool
+}
+
+// Submitted is work of a client: one request, never spread over two batches.
+type Submitted struct {
+	Blob  []byte
+	Count uint32
+	Owner any // who gets the results; opaque to the driver and the mempool
+	Extra int // bytes that the request holds beside the blob, for the bound on work under way
+}
+
+func (Received) event()      {}
+func (ReceivedBatch) event() {}
+func (Summed) event()        {}
+func (Synced) event()        {}
+func (Loaded) event()        {}
+func (Executed) event()      {}
+func (PeerChange) event()    {}
+func (Submitted) event()     {}

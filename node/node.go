@@ -1,0 +1,400 @@
+package node
+
+import (
+	"context"
+	"crypto/ed25519"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/hotstuffd/hotstuffd/app"
+	"github.com/hotstuffd/hotstuffd/blocktree"
+	"github.com/hotstuffd/hotstuffd/config"
+	"github.com/hotstuffd/hotstuffd/hotstuff"
+	"github.com/hotstuffd/hotstuffd/mempool"
+	hsnet "github.com/hotstuffd/hotstuffd/net"
+	"github.com/hotstuffd/hotstuffd/pacemaker"
+	"github.com/hotstuffd/hotstuffd/qc"
+	"github.com/hotstuffd/hotstuffd/store"
+)
+
+// Options is what a Node is made of. All but Logger are required.
+type Options struct {
+	Config      config.Config
+	Genesis     *config.Genesis
+	Secrets     *config.Secrets
+	Application app.Application
+	Logger      *slog.Logger // default: slog.Default
+}
+
+// Node is one replica. Make it with New, then call Run once.
+type Node struct {
+	cfg         config.Config
+	self        qc.NodeID
+	committee   *qc.Committee
+	application app.Application
+	logger      *slog.Logger
+
+	store     *store.Store
+	network   *hsnet.Network
+	inbox     *inbox
+	driver    *Driver
+	peers     *peers
+	executor  *executor
+	verifiers verifiers
+	sums      *worker[hotstuff.VerifyRequest]
+	payload   *payloadWriter
+	loads     *worker[blocktree.Digest]
+	start     time.Time
+	unplayed  []hotstuff.Committed
+
+	progress    progress
+	synced      atomic.Bool // the block of the high QC is held
+	admission   *admission
+	lastApplied struct {
+		mu    sync.Mutex
+		value Applied
+		asked <-chan Applied
+	}
+
+	failure chan error    // the first fatal error of any goroutine
+	stop    chan struct{} // closed when Run begins to stop
+	stopped chan struct{} // closed when nothing answers any more
+}
+
+// New opens the replica's store, recovers its state and binds its address. Nothing is sent before Run.
+// Expected errors: the store's (lost or damaged safety state, another chain, in use), a genesis that does not fit the
+// configuration, an address in use.
+func New(o Options) (_ *Node, err error) {
+	n := &Node{cfg: o.Config, self: o.Secrets.ID, application: o.Application, logger: o.Logger, inbox: newInbox(), start: time.Now(),
+		failure: make(chan error, 1), stop: make(chan struct{}), stopped: make(chan struct{}), admission: newAdmission(o.Config.Clients.Timeout)}
+	if n.logger == nil {
+		n.logger = slog.Default()
+	}
+	if n.committee, err = qc.NewCommittee(o.Genesis.Chain, o.Genesis.Epoch, len(o.Genesis.Nodes)); err != nil {
+		return nil, err
+	}
+	n.store, err = store.Open(o.Config.Path(o.Config.Storage.Dir), StoreIdentity(o.Genesis, n.self), store.Options{})
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			n.store.Close()
+		}
+	}()
+	if err = n.assemble(o); err != nil {
+		return nil, err
+	}
+	return n, nil
+}
+
+func (n *Node) assemble(o Options) error {
+	size := n.committee.Size()
+	schedule, err := pacemaker.ParseSchedule(o.Genesis.Leaders)
+	if err != nil {
+		return err
+	}
+	leaders := pacemaker.LeaderRule{Schedule: schedule, Size: size, Faults: n.committee.Faults(), Window: int(o.Genesis.Limits.ReputationWindow)}
+	limits := coreLimits(o.Genesis.Limits)
+	genesis := blocktree.Genesis(n.committee.Chain, n.committee.Epoch, size)
+	rec, err := recoverState(n.store, genesis, size, qc.Height(leaders.Depth()), limits.ExpiryDistanceMax)
+	if err != nil {
+		return err
+	}
+	n.unplayed = rec.unplayed
+
+	identities := make([]ed25519.PublicKey, size)
+	keys := make([]qc.PublicKey, size)
+	for i, m := range o.Genesis.Nodes {
+		identities[i] = m.Identity
+		if keys[i], err = qc.ParsePublicKey(m.BLS); err != nil {
+			return err
+		}
+	}
+	cache := newCertificateCache()
+	verifier := func() (*qc.Verifier, *qc.BLS, error) {
+		scheme, err := qc.NewBLS(keys)
+		if err != nil {
+			return nil, nil, err
+		}
+		return qc.NewVerifier(n.committee, scheme, cache, blocktree.GenesisQC(genesis, size)), scheme, nil
+	}
+	n.verifiers = make(verifiers, max(2, runtime.GOMAXPROCS(0)))
+	for range cap(n.verifiers) {
+		certs, _, err := verifier()
+		if err != nil {
+			return err
+		}
+		n.verifiers <- hotstuff.NewVerifier(n.self, n.committee, certs, identities, limits)
+	}
+	certs, scheme, err := verifier()
+	if err != nil {
+		return err
+	}
+	core, err := hotstuff.New(hotstuff.Config{
+		Self: n.self, Committee: n.committee, Signer: scheme.Signer(o.Secrets.BLS), Certs: certs, Identity: o.Secrets.Identity,
+		Leaders: leaders, Limits: limits, Timing: timing(o.Config.Pacemaker),
+	}, rec.core, n.now())
+	if err != nil {
+		return err
+	}
+	// A new start opens a new lane. Its incarnation is synced with the first thing that the core persists, which is done
+	// before the first turn: see Run.
+	if err := core.Step(hotstuff.OpenLane{}); err != nil {
+		return err
+	}
+	pool, err := mempool.New(poolConfig(o, n.committee, n.self), mempool.Recovered{
+		Incarnation: core.Safety().Incarnation, Height: rec.replayTo, Lanes: rec.lanes, Held: rec.held,
+	})
+	if err != nil {
+		return err
+	}
+	n.logger.Info("recovered", "node", n.self, "view", core.View(), "committed", rec.core.Committed.Height, "replay", rec.replayTo,
+		"held_batches", len(rec.held))
+	return n.connect(o, core, pool, genesis, identities, rec.replayTo)
+}
+
+// connect makes the edges around the driver.
+func (n *Node) connect(o Options, core *hotstuff.Core, pool *mempool.Pool, genesis *blocktree.Block, identities []ed25519.PublicKey, replayTo qc.Height) error {
+	wireLimits := WireLimits(o.Genesis)
+	dropped := newDropCounter(n.logger)
+	n.peers = &peers{inbox: n.inbox, verifiers: n.verifiers, committee: n.committee, identities: identities, limits: wireLimits,
+		dropped: dropped, logger: n.logger}
+	n.peers.publish(core.Window())
+	var err error
+	if n.network, err = hsnet.Listen(netConfig(o, n.committee, identities, wireLimits, n.logger), n.peers); err != nil {
+		return err
+	}
+	t := transport{n.network}
+	n.peers.server = &blockServer{store: n.store, reply: t.reply, fail: n.fail}
+	n.executor = newExecutor(n.application, genesis, func(h qc.Height) { n.inbox.answer(Executed{Height: h}) },
+		replay(n.store, replayTo, n.stop))
+	n.sums = newWorker[hotstuff.VerifyRequest]()
+	n.loads = newWorker[blocktree.Digest]()
+	n.payload = &payloadWriter{worker: newWorker[*mempool.Batch](), write: n.store.AppendBatches,
+		done: func(b []*mempool.Batch) { n.inbox.answer(Synced{Batches: b}) }}
+	n.driver = NewDriver(core, pool, Edges{
+		Store: n.store, Transport: t, App: n.executor, Verifier: edgeVerifier{n},
+		Refused: refuse, Dropped: func(x hotstuff.Drop) { dropped.add(x.From, x.Reason) },
+	})
+	return nil
+}
+
+// edgeVerifier gives the loop's slow work to the workers.
+type edgeVerifier struct{ n *Node }
+
+// Sum implements Verifier.
+func (e edgeVerifier) Sum(r hotstuff.VerifyRequest) { e.n.sums.put(r) }
+
+// Sync implements Verifier.
+func (e edgeVerifier) Sync(b []*mempool.Batch) { e.n.payload.put(b...) }
+
+// Load implements Verifier.
+func (e edgeVerifier) Load(digests []blocktree.Digest) { e.n.loads.put(digests...) }
+
+func refuse(owner any, err error) {
+	r := owner.(*app.Request)
+	r.Complete(r, nil, err)
+}
+
+// now is the time as the core is told it.
+func (n *Node) now() hotstuff.Tick {
+	t := time.Now()
+	return hotstuff.Tick{Now: ticks(t.Sub(n.start)), Wall: t.UnixNano()}
+}
+
+func ticks(d time.Duration) qc.Ticks {
+	return qc.Ticks(d / (time.Second / time.Duration(qc.TicksPerSecond)))
+}
+
+// Run runs the replica until ctx ends, which is no error, or something fails that it must not survive.
+// Expected errors: a store that cannot be written or read, and hotstuff's: the replica's key is used elsewhere, or more
+// than f replicas are faulty.
+func (n *Node) Run(ctx context.Context) error {
+	var group sync.WaitGroup
+	launch := func(run func() error) {
+		group.Go(func() {
+			if err := run(); err != nil {
+				n.fail(err)
+			}
+		})
+	}
+	launch(n.executor.run)
+	launch(n.payload.run)
+	launch(n.runLoads)
+	launch(n.runSums)
+	n.network.Start()
+	err := n.loop(ctx)
+
+	// From the outside in: no new work, then the workers, then those who wait for answers.
+	close(n.stop)
+	left := n.inbox.close()
+	n.network.Close()
+	unexecuted := n.executor.close()
+	n.payload.close()
+	n.sums.close()
+	n.loads.close()
+	group.Wait()
+	close(n.stopped)
+	n.refuseAll(left, unexecuted)
+	return errors.Join(err, n.store.Close())
+}
+
+// runSums checks sums of votes, one after the other: they are the certificates of successive views.
+func (n *Node) runSums() error {
+	for {
+		requests, ok := n.sums.take()
+		if !ok {
+			return nil
+		}
+		for _, r := range requests {
+			n.inbox.answer(Summed{n.verifiers.sum(r)})
+		}
+	}
+}
+
+// runLoads reads batches that the mempool has let go.
+func (n *Node) runLoads() error {
+	for {
+		digests, ok := n.loads.take()
+		if !ok {
+			return nil
+		}
+		var found []*mempool.Batch
+		for _, d := range digests {
+			switch b, err := n.store.Batch(d); {
+			case err == nil:
+				found = append(found, b)
+			case !errors.Is(err, store.ErrNotFound):
+				return err
+			}
+		}
+		n.inbox.answer(Loaded{Asked: digests, Found: found})
+	}
+}
+
+func (n *Node) fail(err error) {
+	select {
+	case n.failure <- err:
+	default:
+	}
+}
+
+// loop is the one goroutine that owns the driver.
+func (n *Node) loop(ctx context.Context) error {
+	var events []Event
+	for i := range n.unplayed {
+		n.driver.Pool().Committed(n.unplayed[i].Block, n.unplayed[i].Lanes)
+	}
+	n.unplayed = nil
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case err := <-n.failure:
+			return err
+		case <-timer.C:
+		case <-n.inbox.wake:
+		}
+		events = n.inbox.take(events)
+		at := n.now()
+		if err := n.driver.Turn(at, events); err != nil {
+			return err
+		}
+		n.publish()
+		due := n.driver.Deadline()
+		wait := time.Duration(0)
+		if now := n.now().Now; due > now {
+			wait = time.Duration(due-now) * (time.Second / time.Duration(qc.TicksPerSecond))
+		}
+		timer.Reset(wait)
+	}
+}
+
+// publish shows the others where the loop stands.
+func (n *Node) publish() {
+	core := n.driver.Core()
+	n.peers.publish(core.Window())
+	f := core.Frontier()
+	n.synced.Store(f.Known)
+	n.progress.publish(f.View, f.Leader, core.Tree().Committed().Block.Height)
+	n.admission.set(n.driver.Pool().Admitting())
+}
+
+// Submit implements app.Submitter.
+func (n *Node) Submit(r *app.Request) error {
+	if err := n.admission.wait(n.stop); err != nil {
+		return err
+	}
+	extra := 0
+	for i := range r.Locals {
+		extra += len(r.Locals[i].Query)
+	}
+	if !n.inbox.put(Submitted{Blob: r.Blob, Count: r.Count, Owner: r, Extra: extra}, len(r.Blob)+extra) {
+		return app.ErrStopped
+	}
+	return nil
+}
+
+// Do submits one command and waits for its result: the simplest way to use an embedded replica.
+// Expected errors: Submit's, ErrNotApplied, ErrUnknownOutcome, and ctx's, after which the outcome is unknown.
+func (n *Node) Do(ctx context.Context, command []byte) ([]byte, error) {
+	return n.do(ctx, &app.Request{Blob: mempool.AppendCommand(nil, command), Count: 1})
+}
+
+// Query evaluates a linearizable read: it sees every command that was answered before it was asked.
+// Expected errors: as for Do.
+func (n *Node) Query(ctx context.Context, query []byte) ([]byte, error) {
+	return n.do(ctx, &app.Request{Locals: []app.Local{{Query: query}}})
+}
+
+func (n *Node) do(ctx context.Context, r *app.Request) ([]byte, error) {
+	type outcome struct {
+		reply []byte
+		err   error
+	}
+	done := make(chan outcome, 1)
+	r.Complete = func(_ *app.Request, reply []byte, err error) { done <- outcome{reply, err} }
+	if err := n.Submit(r); err != nil {
+		return nil, err
+	}
+	select {
+	case o := <-done:
+		return o.reply, o.err
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	case <-n.stopped:
+		return nil, app.ErrStopped
+	}
+}
+
+// refuseAll answers requests that were under way when the node stopped: those that never reached a batch, and those
+// whose batch is out.
+func (n *Node) refuseAll(left []Event, unexecuted []mempool.Execution) {
+	for _, e := range left {
+		if s, ok := e.(Submitted); ok {
+			refuse(s.Owner, app.ErrStopped)
+		}
+	}
+	for _, e := range unexecuted {
+		for _, spans := range e.Spans {
+			for _, s := range spans {
+				refuse(s.Owner, app.ErrUnknownOutcome)
+			}
+		}
+	}
+	for _, owner := range n.driver.Pool().Abandon() {
+		refuse(owner, app.ErrUnknownOutcome)
+	}
+}
+
+func (n *Node) String() string {
+	return fmt.Sprintf("%v of chain %.8s", n.self, n.committee.Chain.Hex())
+}

@@ -1,0 +1,72 @@
+package node
+
+import (
+	"crypto/ed25519"
+	"log/slog"
+	"sync/atomic"
+
+	"github.com/hotstuffd/hotstuffd/api/wire"
+	"github.com/hotstuffd/hotstuffd/hotstuff"
+	"github.com/hotstuffd/hotstuffd/mempool"
+	hsnet "github.com/hotstuffd/hotstuffd/net"
+	"github.com/hotstuffd/hotstuffd/qc"
+)
+
+// peers takes frames from the network: it decodes and verifies them on the peer's own reader, and puts what passes into
+// the inbox. Requests for blocks and batches never reach the loop: they are served from the store right here.
+type peers struct {
+	inbox      *inbox
+	verifiers  verifiers
+	committee  *qc.Committee
+	identities []ed25519.PublicKey
+	limits     wire.Limits
+	view       atomic.Uint64 // hotstuff.Window, published by the loop
+	highQC     atomic.Uint64
+	server     *blockServer
+	dropped    *dropCounter
+	logger     *slog.Logger
+}
+
+func (p *peers) publish(w hotstuff.Window) {
+	p.view.Store(uint64(w.View))
+	p.highQC.Store(uint64(w.HighQC))
+}
+
+func (p *peers) window() hotstuff.Window {
+	return hotstuff.Window{View: qc.View(p.view.Load()), HighQC: qc.View(p.highQC.Load())}
+}
+
+// Frame implements hsnet.Handler.
+func (p *peers) Frame(from qc.NodeID, class hsnet.Class, frame []byte) {
+	message, err := wire.Decode(frame, p.limits)
+	if err != nil {
+		p.dropped.add(from, err)
+		return
+	}
+	switch m := message.(type) {
+	case *mempool.Batch:
+		batch, err := mempool.Verify(p.committee, p.identities, m)
+		if err != nil {
+			p.dropped.add(from, err)
+			return
+		}
+		p.inbox.put(ReceivedBatch{From: from, Batch: batch}, len(m.Blob))
+	case *mempool.BatchRequest:
+		p.server.batches(from, m)
+	case *hotstuff.BlockRequest:
+		p.server.blocks(from, m)
+	case hotstuff.Message:
+		verified, err := p.verifiers.verify(p.window(), from, m)
+		if err != nil {
+			p.dropped.add(from, err)
+			return
+		}
+		p.inbox.put(Received{verified}, 0)
+	}
+}
+
+// PeerUp implements hsnet.Handler.
+func (p *peers) PeerUp(id qc.NodeID) { p.inbox.answer(PeerChange{ID: id, Up: true}) }
+
+// PeerDown implements hsnet.Handler.
+func (p *peers) PeerDown(id qc.NodeID) { p.inbox.answer(PeerChange{ID: id}) }

@@ -1,0 +1,144 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/hotstuffd/hotstuffd/api/server"
+	"github.com/hotstuffd/hotstuffd/app"
+	"github.com/hotstuffd/hotstuffd/mempool"
+	"github.com/hotstuffd/hotstuffd/qc"
+)
+
+// errStopped is what callers get who wait for a node that stops.
+var errStopped = errors.New("node is stopping")
+
+// progress is the loop's view of itself, published once a turn for everybody else.
+type progress struct {
+	mu        sync.Mutex
+	view      qc.View
+	leader    qc.NodeID
+	committed qc.Height
+}
+
+func (p *progress) publish(view qc.View, leader qc.NodeID, committed qc.Height) {
+	p.mu.Lock()
+	p.view, p.leader, p.committed = view, leader, committed
+	p.mu.Unlock()
+}
+
+func (p *progress) read() (qc.View, qc.NodeID, qc.Height) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.view, p.leader, p.committed
+}
+
+// statusWait is how long a status waits for the executor to come to the end of a block, before the last digest is shown.
+const statusWait = 500 * time.Millisecond
+
+// behindMax is how many blocks the application may be behind for the replica to count as caught up.
+const behindMax = 16
+
+// Status implements server.Node. Height, block, commands and digest belong together: they are taken between two blocks.
+func (n *Node) Status() server.Status {
+	applied := n.applied()
+	view, leader, committed := n.progress.read()
+	return server.Status{
+		ID: uint16(n.self), View: uint64(view), Leader: uint16(leader), CommittedHeight: uint64(max(committed, applied.Height)),
+		AppliedHeight: uint64(applied.Height), CommittedCommands: applied.Commands, LastBlock: applied.Block.Hex(),
+		StateDigest: fmt.Sprintf("%x", applied.Digest), PeersConnected: n.network.Connected(),
+		Chain: n.committee.Chain.Hex(), Nodes: n.committee.Size(),
+	}
+}
+
+// applied asks the executor where it stands, and remembers its answer for when it is busy.
+func (n *Node) applied() Applied {
+	n.lastApplied.mu.Lock()
+	defer n.lastApplied.mu.Unlock()
+	timer := time.NewTimer(statusWait)
+	defer timer.Stop()
+	if n.lastApplied.asked == nil {
+		n.lastApplied.asked = n.executor.ask()
+	}
+	select {
+	case n.lastApplied.value = <-n.lastApplied.asked:
+		n.lastApplied.asked = nil
+	case <-timer.C:
+	case <-n.stopped:
+	}
+	return n.lastApplied.value
+}
+
+// Ready implements server.Node.
+func (n *Node) Ready() (ok bool, reason string) {
+	// This replica counts for the quorum too.
+	if have, want := n.network.Connected()+1, n.committee.Quorum(); have < want {
+		return false, fmt.Sprintf("in touch with %d of %d replicas, a quorum is %d", have, n.committee.Size(), want)
+	}
+	applied, _ := n.executor.progress.get()
+	_, _, committed := n.progress.read()
+	if applied+behindMax < uint64(committed) {
+		return false, fmt.Sprintf("catching up: applied %d of %d blocks", applied, committed)
+	}
+	if !n.synced.Load() {
+		return false, "catching up: fetching blocks"
+	}
+	return true, ""
+}
+
+// Await implements server.Node.
+func (n *Node) Await(ctx context.Context, height uint64) error {
+	return n.executor.progress.await(ctx, n.stopped, height)
+}
+
+// Log implements server.Node. It reads the store, never the loop.
+func (n *Node) Log(ctx context.Context, from uint64, follow bool, yield func([]server.Entry) error) error {
+	describe := func(command []byte) string { return fmt.Sprintf("%d bytes", len(command)) }
+	if d, ok := n.application.(app.Describer); ok {
+		describe = d.Describe
+	}
+	for h := max(from, 1); ; h++ {
+		if applied, _ := n.executor.progress.get(); h > applied {
+			if !follow {
+				return nil
+			}
+			if err := n.Await(ctx, h); err != nil {
+				return err
+			}
+		}
+		entries, err := n.entries(qc.Height(h), describe)
+		if err != nil {
+			return err
+		}
+		if len(entries) > 0 {
+			if err := yield(entries); err != nil {
+				return err
+			}
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+	}
+}
+
+func (n *Node) entries(h qc.Height, describe func([]byte) string) ([]server.Entry, error) {
+	b, err := committedBlock(n.store, h)
+	if err != nil {
+		return nil, err
+	}
+	var entries []server.Entry
+	for i := range b.Payload {
+		batch, err := n.store.Batch(b.Payload[i].Digest)
+		if err != nil {
+			return nil, err
+		}
+		for command, rest, ok := mempool.NextCommand(batch.Blob); ok; command, rest, ok = mempool.NextCommand(rest) {
+			entries = append(entries, server.Entry{Height: uint64(h), Index: uint32(len(entries)), Origin: uint16(batch.Origin),
+				Command: describe(command)})
+		}
+	}
+	return entries, nil
+}

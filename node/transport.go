@@ -1,0 +1,46 @@
+package node
+
+import (
+	"fmt"
+
+	"github.com/hotstuffd/hotstuffd/api/wire"
+	"github.com/hotstuffd/hotstuffd/hotstuff"
+	"github.com/hotstuffd/hotstuffd/mempool"
+	hsnet "github.com/hotstuffd/hotstuffd/net"
+	"github.com/hotstuffd/hotstuffd/qc"
+)
+
+// classOf chooses a message's stream, so that bulk never delays a vote.
+func classOf(message any) hsnet.Class {
+	switch message.(type) {
+	case *mempool.Batch:
+		return hsnet.Bulk
+	case *hotstuff.BlockRequest, *hotstuff.BlockResponse, *mempool.BatchRequest:
+		return hsnet.Sync
+	}
+	return hsnet.Consensus
+}
+
+// transport encodes messages and queues them on the network.
+type transport struct{ network *hsnet.Network }
+
+// Send implements Transport.
+func (t transport) Send(to qc.NodeID, message any) {
+	t.network.Send(to, classOf(message), encode(message))
+}
+
+// Broadcast implements Transport. The message is encoded once.
+func (t transport) Broadcast(message any) { t.network.Broadcast(classOf(message), encode(message)) }
+
+// reply answers a peer's request on the stream that it waits on. It tells whether there was room.
+func (t transport) reply(to qc.NodeID, message any) bool {
+	return t.network.Send(to, hsnet.Sync, encode(message))
+}
+
+func encode(message any) []byte {
+	frame, err := wire.Encode(message)
+	if err != nil {
+		panic(fmt.Sprintf("node: %v", err)) // our own message: only a fault of this program can make it unfit
+	}
+	return frame
+}

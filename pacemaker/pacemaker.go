@@ -1,0 +1,132 @@
+package pacemaker
+
+import "github.com/hotstuffd/hotstuffd/qc"
+
+// Config is one replica's timing. Replicas need not agree on it.
+type Config struct {
+	Base      qc.Ticks // how long a view with work may last before the backoff; a lower bound, see Pacemaker.base
+	Max       qc.Ticks // the cap of base and backoff together; must exceed the real delays
+	Heartbeat qc.Ticks // how long an idle leader holds its proposal
+	MinView   qc.Ticks // under load a leader does not propose sooner than this after the view before began; 0: at once
+}
+
+// exponentMax bounds the backoff's exponent; Config.Max bounds its effect long before.
+const exponentMax = 20
+
+// measuredFactor is how many measured view times make a base timeout.
+const measuredFactor = 8
+
+// Pacemaker is the present view and its timers. It belongs to one goroutine.
+type Pacemaker struct {
+	cfg      Config
+	view     qc.View
+	entered  qc.Ticks
+	working  bool     // there is an includable batch or uncommitted payload
+	workFrom qc.Ticks // t: the later of entered and the first moment of work in this view
+	exponent uint     // of the backoff
+	measured qc.Ticks // smoothed duration of views with work that ended by a certificate of votes; 0 before the first
+	down     bool     // the leader's connection is known to be down
+}
+
+// New returns a pacemaker in the given view, entered now.
+func New(cfg Config, view qc.View, now qc.Ticks) *Pacemaker {
+	return &Pacemaker{cfg: cfg, view: view, entered: now, workFrom: now}
+}
+
+// View returns the present view.
+func (p *Pacemaker) View() qc.View { return p.view }
+
+// Entered returns when the present view was entered.
+func (p *Pacemaker) Entered() qc.Ticks { return p.entered }
+
+// Enter moves to a later view, any number of views ahead (L4); an earlier or equal one changes nothing and returns false.
+// progress tells whether a quorum certificate, not a timeout certificate, opened the view.
+func (p *Pacemaker) Enter(v qc.View, now qc.Ticks, progress bool) bool {
+	if v <= p.view {
+		return false
+	}
+	if progress {
+		if p.working && v == p.view+1 {
+			p.measure(now - p.workFrom)
+		}
+		p.exponent -= min(p.exponent, 1)
+	} else {
+		p.exponent = min(p.exponent+1, exponentMax)
+	}
+	p.view, p.entered, p.workFrom, p.down = v, now, now, false
+	return true
+}
+
+func (p *Pacemaker) measure(d qc.Ticks) {
+	if p.measured == 0 {
+		p.measured = d
+		return
+	}
+	p.measured = (7*p.measured + d) / 8
+}
+
+// Committed makes the backoff decay faster: commits show that the present delays are long enough.
+func (p *Pacemaker) Committed() { p.exponent /= 2 }
+
+// SetWork tells whether there is work: an includable batch is held, or the branch has uncommitted payload.
+// The first moment of work in a view starts its short deadline.
+func (p *Pacemaker) SetWork(now qc.Ticks, working bool) {
+	if working && !p.working {
+		p.workFrom = max(p.entered, now)
+	}
+	p.working = working
+}
+
+// Working tells what SetWork was told last.
+func (p *Pacemaker) Working() bool { return p.working }
+
+// LeaderDown tells that the leader's connection is down: waiting for it has no use.
+func (p *Pacemaker) LeaderDown(down bool) { p.down = down }
+
+// base is the timeout of a view with work before the backoff: it follows the measured view times, from the configured
+// base up to half of the cap.
+func (p *Pacemaker) base() qc.Ticks {
+	return min(max(p.cfg.Base, measuredFactor*p.measured), max(p.cfg.Base, p.cfg.Max/2))
+}
+
+// Timeout is the present timeout of a view with work: base with the backoff, capped (L7).
+// The first timeout in a row costs no backoff: one dead leader is no reason to wait longer for the next.
+func (p *Pacemaker) Timeout() qc.Ticks {
+	exponent := p.exponent - min(p.exponent, 1)
+	d := p.base()
+	for range exponent {
+		if d *= 2; d >= p.cfg.Max {
+			return p.cfg.Max
+		}
+	}
+	return min(d, p.cfg.Max)
+}
+
+// Deadline is when the view times out: min(entry + heartbeat + base, t + base). It is never off.
+// A leader known to be down has no time at all.
+func (p *Pacemaker) Deadline() qc.Ticks {
+	if p.down {
+		return p.entered
+	}
+	d := p.entered + p.cfg.Heartbeat + p.Timeout()
+	if p.working {
+		d = min(d, p.workFrom+p.Timeout())
+	}
+	return d
+}
+
+// HalfTime is t + base/2: when a waiting batch is sent to the leader once more, and when a leader whose work may not be
+// named yet proposes an empty block. ok is false without work.
+func (p *Pacemaker) HalfTime() (at qc.Ticks, ok bool) {
+	return p.workFrom + p.Timeout()/2, p.working
+}
+
+// HeartbeatAt is when an idle leader proposes an empty block.
+func (p *Pacemaker) HeartbeatAt() qc.Ticks { return p.entered + p.cfg.Heartbeat }
+
+// PacedAt is the earliest moment of the next proposal under load.
+func (p *Pacemaker) PacedAt() qc.Ticks { return p.entered + p.cfg.MinView }
+
+// RebroadcastEvery is the interval at which a timeout is sent again until the view changes: capped, so that one lost
+// message never costs more than a moment, whatever the backoff (L3).
+func (p *Pacemaker) RebroadcastEvery() qc.Ticks { return min(p.Timeout(), 10*p.cfg.Base) }

@@ -1,0 +1,145 @@
+package qc
+
+import (
+	"cmp"
+	"slices"
+)
+
+// CollectVotes makes a certificate of votes for block in view: sum first, check once. Only when the check fails are the
+// bad votes searched for, by halves, and dropped. bad names their signers, ascending. cert is nil unless a quorum
+// remains; it lists exactly the signers whose sum was verified, so that it verifies everywhere, colluders or not (S6).
+//
+// Of several votes by one signer the first counts: admit a vote only from its signer, or another could fill its place.
+// Votes for something else and by strangers are passed over. Below a quorum nothing is checked.
+func (v *Verifier) CollectVotes(view View, block BlockID, votes []Vote) (cert *QuorumCertificate, bad []NodeID) {
+	if view == 0 {
+		return nil, nil // genesis is not voted for
+	}
+	c := collection{v: v, msg: v.committee.VoteMessage(view, block)}
+	seen := NewBitmap(v.committee.Size())
+	for i := range votes {
+		vote := &votes[i]
+		if vote.View == view && vote.Block == block && v.committee.Has(vote.Signer) && !seen.Has(vote.Signer) {
+			seen.Set(vote.Signer)
+			c.signers = append(c.signers, vote.Signer)
+			c.sigs = append(c.sigs, vote.Signature)
+		}
+	}
+	for len(c.signers) >= v.committee.Quorum() {
+		if sum, ok := c.check(0, len(c.signers)); ok {
+			cert = &QuorumCertificate{Epoch: v.committee.Epoch, View: view, Block: block, Signers: c.bitmap(0, len(c.signers)), Signature: sum}
+			v.remember(v.qcKey(cert))
+			break
+		}
+		bad = append(bad, c.expel()...)
+	}
+	slices.Sort(bad)
+	return cert, bad
+}
+
+// collection is a set of signatures of one message, by distinct signers.
+type collection struct {
+	v       *Verifier
+	msg     []byte
+	signers []NodeID
+	sigs    []Signature // of signers, in their order
+}
+
+// check sums the signatures from lo up to hi and verifies the sum.
+func (c *collection) check(lo, hi int) (sum Signature, ok bool) {
+	sum, bad := c.v.scheme.Sum(c.sigs[lo:hi])
+	if len(bad) > 0 {
+		return sum, false
+	}
+	return sum, c.v.scheme.VerifySame(c.msg, c.bitmap(lo, hi), sum)
+}
+
+// expel drops at least one faulty signature from a collection whose check has failed, and returns whose. Malformed ones go
+// first: they cost no pairing.
+func (c *collection) expel() []NodeID {
+	faulty := NewBitmap(c.v.committee.Size())
+	if _, malformed := c.v.scheme.Sum(c.sigs); len(malformed) > 0 {
+		for _, i := range malformed {
+			faulty.Set(c.signers[i])
+		}
+	} else {
+		c.search(0, len(c.signers), faulty)
+	}
+	kept := 0
+	for i, id := range c.signers {
+		if !faulty.Has(id) {
+			c.signers[kept], c.sigs[kept] = id, c.sigs[i]
+			kept++
+		}
+	}
+	c.signers, c.sigs = c.signers[:kept], c.sigs[:kept]
+	return faulty.Members()
+}
+
+// search marks the faulty among the signatures from lo up to hi, whose check has failed: k of n cost about 2k·log₂(n)
+// checks. Signatures of colluders that are wrong apart and right together stay unmarked if no cut separates them: their
+// sum is right, and so is a certificate over it.
+func (c *collection) search(lo, hi int, faulty Bitmap) {
+	if hi-lo == 1 {
+		faulty.Set(c.signers[lo])
+		return
+	}
+	mid := (lo + hi) / 2
+	_, left := c.check(lo, mid)
+	if !left {
+		c.search(lo, mid, faulty)
+	}
+	// Two good halves have a good sum, and this one failed: a good left half spares the check of the right one.
+	if left {
+		c.search(mid, hi, faulty)
+	} else if _, right := c.check(mid, hi); !right {
+		c.search(mid, hi, faulty)
+	}
+}
+
+func (c *collection) bitmap(lo, hi int) Bitmap {
+	b := NewBitmap(c.v.committee.Size())
+	for _, id := range c.signers[lo:hi] {
+		b.Set(id)
+	}
+	return b
+}
+
+// SumTimeouts makes a certificate of timeouts of view, each of which Timeout has accepted: nothing is paired here. Of
+// several by one signer the first counts. The certificate carries the highest quorum certificate among them, of equal
+// views that of the lowest signer, and shares its memory.
+// Expected errors: ErrView (a timeout of another view), ErrSigner, ErrQuorum, ErrSignature (one was not accepted).
+func (v *Verifier) SumTimeouts(view View, timeouts []*Timeout) (*TimeoutCertificate, error) {
+	signers := NewBitmap(v.committee.Size())
+	var chosen []*Timeout
+	for _, t := range timeouts {
+		switch {
+		case t.View != view || view == 0:
+			return nil, ErrView
+		case !v.committee.Has(t.Signer):
+			return nil, ErrSigner
+		case !signers.Has(t.Signer):
+			signers.Set(t.Signer)
+			chosen = append(chosen, t)
+		}
+	}
+	if len(chosen) < v.committee.Quorum() {
+		return nil, ErrQuorum
+	}
+	slices.SortFunc(chosen, func(a, b *Timeout) int { return cmp.Compare(a.Signer, b.Signer) })
+	tc := &TimeoutCertificate{Epoch: v.committee.Epoch, View: view, HighQC: chosen[0].HighQC, Signers: signers}
+	sigs := make([]Signature, len(chosen))
+	for i, t := range chosen {
+		sigs[i] = t.Signature
+		tc.HighQCViews = append(tc.HighQCViews, t.HighQC.View)
+		if t.HighQC.View > tc.HighQC.View {
+			tc.HighQC = t.HighQC
+		}
+	}
+	sum, bad := v.scheme.Sum(sigs)
+	if len(bad) > 0 {
+		return nil, ErrSignature
+	}
+	tc.Signature = sum
+	return tc, nil
+}

@@ -1,0 +1,122 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/hotstuffd/hotstuffd/api/wire"
+	"github.com/hotstuffd/hotstuffd/blocktree"
+	"github.com/hotstuffd/hotstuffd/hotstuff"
+	"github.com/hotstuffd/hotstuffd/qc"
+	"github.com/syndtr/goleveldb/leveldb"
+	"github.com/syndtr/goleveldb/leveldb/util"
+)
+
+// Recovered is where a restart begins.
+type Recovered struct {
+	Safety hotstuff.SafetyState
+	// Commit is the newest commit, with its lanes; that of genesis if there is none.
+	Commit hotstuff.CommitRecord
+}
+
+// Recover returns the newest safety state and the newest commit.
+func (s *Store) Recover() (Recovered, error) {
+	if err := s.begin(); err != nil {
+		return Recovered{}, err
+	}
+	defer s.end()
+	state, _, err := s.safety.state()
+	if err != nil {
+		return Recovered{}, fmt.Errorf("store: safety state: %w", err)
+	}
+	commit, err := s.lastCommit()
+	if err != nil {
+		return Recovered{}, fmt.Errorf("store: newest commit: %w", err)
+	}
+	return Recovered{state, commit}, nil
+}
+
+func (s *Store) lastCommit() (hotstuff.CommitRecord, error) {
+	data, err := s.safety.db.Get(keyLast, nil)
+	if errors.Is(err, leveldb.ErrNotFound) {
+		return hotstuff.CommitRecord{Block: s.genesis.ID(), Lanes: make(blocktree.Lanes, s.id.Limits.Nodes)}, nil
+	}
+	if err != nil {
+		return hotstuff.CommitRecord{}, err
+	}
+	return wire.ParseCommitRecord(data, s.id.Limits)
+}
+
+// Block returns a stored block, or genesis, which need not be stored. The block may be shared: its ID is computed.
+// Expected errors: ErrNotFound.
+func (s *Store) Block(id qc.BlockID) (*blocktree.Block, error) {
+	if err := s.begin(); err != nil {
+		return nil, err
+	}
+	defer s.end()
+	return s.block(id)
+}
+
+func (s *Store) block(id qc.BlockID) (*blocktree.Block, error) {
+	if id == s.genesis.ID() {
+		return s.genesis, nil
+	}
+	data, err := s.safety.db.Get(keyBlock(id), nil)
+	if errors.Is(err, leveldb.ErrNotFound) {
+		return nil, ErrNotFound
+	}
+	var b *blocktree.Block
+	if err == nil {
+		b, err = wire.ParseBlock(data, s.id.Limits)
+	}
+	if err == nil && b.ID() != id {
+		err = fmt.Errorf("its bytes are those of block %s", b.ID().Hex())
+	}
+	if err != nil {
+		return nil, fmt.Errorf("store: block %s: %w", id.Hex(), err)
+	}
+	return b, nil
+}
+
+// CommittedID returns the ID of the committed block of a height; ok is false above the committed height.
+func (s *Store) CommittedID(height qc.Height) (id qc.BlockID, ok bool, err error) {
+	if err := s.begin(); err != nil {
+		return id, false, err
+	}
+	defer s.end()
+	if height == 0 {
+		return s.genesis.ID(), true, nil
+	}
+	data, err := s.safety.db.Get(keyCommitted(height), nil)
+	switch {
+	case errors.Is(err, leveldb.ErrNotFound):
+		return id, false, nil
+	case err == nil && len(data) != len(id):
+		err = fmt.Errorf("record of %d bytes", len(data))
+		fallthrough
+	case err != nil:
+		return id, false, fmt.Errorf("store: committed block of height %d: %w", height, err)
+	}
+	return qc.BlockID(data), true, nil
+}
+
+// BlocksAbove returns the stored blocks above a height, in ascending order of height: with the committed height, the
+// blocks that a restart puts back into its tree. Blocks of one height are in the order of their IDs.
+func (s *Store) BlocksAbove(height qc.Height) ([]*blocktree.Block, error) {
+	if err := s.begin(); err != nil {
+		return nil, err
+	}
+	defer s.end()
+	var blocks []*blocktree.Block
+	it := s.safety.db.NewIterator(&util.Range{Start: keyHeight(height + 1), Limit: []byte{'h' + 1}}, nil)
+	defer it.Release()
+	for it.Next() {
+		id := qc.BlockID(it.Key()[len(keyHeight(0)):])
+		b, err := s.block(id)
+		if err != nil {
+			return nil, err
+		}
+		blocks = append(blocks, b)
+	}
+	return blocks, it.Error()
+}

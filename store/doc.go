@@ -1,0 +1,26 @@
+// Package store keeps what a replica must not forget: its safety state, blocks, commits, and the batches of commands.
+//
+// What it is for. A vote may leave only when the vote, its block and its batches are on disk (PROTOCOL §2.6, §7).
+// AppendBatches makes batches durable, Append everything else; both return after the sync. After a restart Recover,
+// BlocksAbove and BatchesFrom give back what the node needs to go on.
+//
+// A store is a directory:
+//
+//	CHAIN          format, chain and replica, in words
+//	LOCK           held by the process that has the store open
+//	safety/        LevelDB: the newest safety state and commit, blocks by ID and height, committed IDs by height
+//	safety.slots   the newest two safety states again, checksummed, each in a slot of its own
+//	payload/       batches: preallocated segment files, appended to; payload/index is a LevelDB that finds them
+//
+// What a crash leaves. LevelDB at the state of the newest slot or one ahead, one torn record at the end of a log, one
+// torn slot, one torn frame at the end of the newest segment, an index that lags: Open repairs all of that. Anything else
+// is loss of something that was synced. A replica that forgot a vote can vote again, so Open refuses with ErrSafetyLost or
+// ErrPayloadLost and the replica rejoins. Each synced safety state also records how far the payload had come, so that
+// batches a vote relies on cannot vanish unnoticed.
+//
+// What it never does. It never repairs LevelDB by its recovery tool, which can bring old values back. It never goes on
+// after a failed write: what reached the disk is unknown then. It checks no signature and no rule of the protocol. It
+// starts no goroutine of its own. It compresses nothing.
+//
+// Start with Open and Append, then level.go for what LevelDB does unasked, slots.go and segment.go for the two formats.
+package store

@@ -1,0 +1,39 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"io"
+)
+
+// Errors that keep a store from being opened. ErrOtherChain, ErrNewerFormat and ErrExists leave it untouched.
+var (
+	// ErrSafetyLost: the safety state is missing, damaged, or older than what this replica may have signed (S13).
+	ErrSafetyLost = errors.New("safety state is lost and this replica must not vote: run `hotstuffd rejoin`")
+	// ErrPayloadLost: batches that this replica vouched for with a vote are missing or damaged (S17). Reads give it too.
+	ErrPayloadLost = errors.New("stored batches are lost and this replica must not vote: run `hotstuffd rejoin`")
+	// ErrOtherChain: the store belongs to another chain or another replica.
+	ErrOtherChain = errors.New("store of another chain or replica: check the genesis document and the storage directory")
+	// ErrNewerFormat: a newer version of the program wrote the store.
+	ErrNewerFormat = errors.New("store of a newer version: run that version of hotstuffd")
+	// ErrInUse: another process has the store open.
+	ErrInUse = errors.New("store is in use by another process: stop that one first")
+	// ErrExists: Init finds files where it should make a store.
+	ErrExists = errors.New("directory is not empty: a safety state is never overwritten, choose another directory")
+)
+
+// Errors of an open store.
+var (
+	// ErrNotFound: no such block or batch is stored.
+	ErrNotFound = errors.New("store: not found")
+	// ErrClosed: the store was closed.
+	ErrClosed = errors.New("store: closed")
+)
+
+// refuse says in one line which directory, what is wrong, and what to do.
+func refuse(dir string, kind error, format string, args ...any) error {
+	return fmt.Errorf("store: %s: %s: %w", dir, fmt.Sprintf(format, args...), kind)
+}
+
+// joinClose closes c after a failure and keeps both errors.
+func joinClose(err error, c io.Closer) error { return errors.Join(err, c.Close()) }

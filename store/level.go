@@ -1,0 +1,194 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"slices"
+
+	"github.com/syndtr/goleveldb/leveldb"
+	lerrors "github.com/syndtr/goleveldb/leveldb/errors"
+	"github.com/syndtr/goleveldb/leveldb/filter"
+	"github.com/syndtr/goleveldb/leveldb/journal"
+	"github.com/syndtr/goleveldb/leveldb/opt"
+	"github.com/syndtr/goleveldb/leveldb/storage"
+)
+
+// level is one LevelDB in a directory. What was written is on disk as a prefix of the writes: a crash loses the last
+// unsynced ones and nothing before them, and a hole is an error when it is opened.
+type level struct {
+	*leveldb.DB
+	storage storage.Storage
+}
+
+// errDamaged is wrapped by openLevel's error when the files are there and do not make a whole database.
+var errDamaged = errors.New("damaged database")
+
+// options of both databases. LevelDB's own tolerance for damaged logs is on, and harmless: checkLogs has shown by then
+// that nothing is dropped but one torn record at the end of a log, which was never synced, so nobody relies on it. With
+// LevelDB's strictness instead, every power cut in the middle of a write would leave a database that cannot be opened.
+func levelOptions(writeBuffer int) *opt.Options {
+	return &opt.Options{
+		Strict:                       opt.StrictAll &^ (opt.StrictJournal | opt.StrictManifest),
+		WriteBuffer:                  writeBuffer,
+		DisableLargeBatchTransaction: true, // else a batch above the write buffer bypasses the journal
+		NoWriteMerge:                 true,
+		Compression:                  opt.NoCompression, // hashes and signatures do not compress
+		BlockCacheCapacity:           4 * opt.MiB,
+		OpenFilesCacheCapacity:       64,
+		Filter:                       filter.NewBloomFilter(10), // lookups are by hash: most tables do not have it
+		WriteL0SlowdownTrigger:       16,                        // a slowed write delays a vote
+		WriteL0PauseTrigger:          32,
+		DisableSeeksCompaction:       true,
+	}
+}
+
+// makeLevel makes an empty database in a new directory.
+func makeLevel(fsys FS, dir string, writeBuffer int) (*level, error) {
+	if err := fsys.MkdirAll(dir); err != nil {
+		return nil, err
+	}
+	o := levelOptions(writeBuffer)
+	o.ErrorIfExist = true
+	return startLevel(fsys, dir, o, func(storage.Storage) error { return nil })
+}
+
+// openLevel opens an existing database.
+// Expected errors: fs.ErrNotExist, errDamaged.
+func openLevel(fsys FS, dir string, writeBuffer int) (*level, error) {
+	if _, err := fsys.List(dir); err != nil {
+		return nil, err // LevelDB would make the directory
+	}
+	o := levelOptions(writeBuffer)
+	o.ErrorIfMissing = true
+	return startLevel(fsys, dir, o, checkLogs)
+}
+
+func startLevel(fsys FS, dir string, o *opt.Options, check func(storage.Storage) error) (*level, error) {
+	bare, err := fsys.LevelDB(dir)
+	if err != nil {
+		return nil, err
+	}
+	stor := orderedStorage{bare, func() error { return fsys.SyncDir(dir) }}
+	if err := check(stor); err != nil {
+		return nil, joinClose(err, stor)
+	}
+	db, err := leveldb.Open(stor, o)
+	if lerrors.IsCorrupted(err) {
+		err = fmt.Errorf("%w: %w", errDamaged, err)
+	}
+	if err != nil {
+		return nil, joinClose(err, stor)
+	}
+	return &level{db, stor}, nil
+}
+
+func (l *level) Close() error { return errors.Join(l.DB.Close(), l.storage.Close()) }
+
+// checkLogs reads the manifest and the journals and fails unless each whole record is in its place: a torn record may
+// stand at the end of the manifest and at the end of the newest journal with records, and nowhere else. A record after a
+// damaged one was written when that one had been, so it is not torn but lost.
+func checkLogs(stor storage.Storage) error {
+	manifest, err := stor.GetMeta()
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%w: it has no manifest", errDamaged)
+	}
+	if err != nil {
+		var corrupted *storage.ErrCorrupted
+		if errors.As(err, &corrupted) {
+			return fmt.Errorf("%w: %w", errDamaged, err)
+		}
+		return err
+	}
+	if err := checkLog(stor, []storage.FileDesc{manifest}); err != nil {
+		return err
+	}
+	journals, err := stor.List(storage.TypeJournal)
+	if err != nil {
+		return err
+	}
+	slices.SortFunc(journals, func(a, b storage.FileDesc) int { return int(a.Num - b.Num) })
+	return checkLog(stor, journals)
+}
+
+// checkLog reads files that make up one log, oldest first.
+func checkLog(stor storage.Storage, files []storage.FileDesc) error {
+	var damage dropped
+	for _, fd := range files {
+		f, err := stor.Open(fd)
+		if err != nil {
+			return err
+		}
+		err = damage.scan(f)
+		if e := f.Close(); err == nil {
+			err = e
+		}
+		if err != nil {
+			return fmt.Errorf("%v: %w", fd, err)
+		}
+	}
+	return nil
+}
+
+// dropped remembers the first damage that the journal reader steps over.
+type dropped struct{ first error }
+
+func (d *dropped) Drop(err error) {
+	if d.first == nil {
+		d.first = err
+	}
+}
+
+func (d *dropped) scan(f io.Reader) error {
+	const strict, checksums = false, true
+	r := journal.NewReader(f, d, strict, checksums)
+	for {
+		record, err := r.Next()
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if d.first != nil {
+			return fmt.Errorf("%w: %w, and a record after it", errDamaged, d.first)
+		}
+		// ErrUnexpectedEOF is damage, and was dropped.
+		if _, err := io.Copy(io.Discard, record); err != nil && !errors.Is(err, io.ErrUnexpectedEOF) {
+			return err
+		}
+	}
+}
+
+// orderedStorage closes two holes through which LevelDB can lose an earlier write and keep a later one. It does not sync
+// the directory of a new journal, so that a whole journal may vanish, and it closes a full journal without syncing it.
+type orderedStorage struct {
+	storage.Storage
+	syncDir func() error
+}
+
+func (s orderedStorage) Create(fd storage.FileDesc) (storage.Writer, error) {
+	w, err := s.Storage.Create(fd)
+	if err != nil || fd.Type != storage.TypeJournal {
+		return w, err
+	}
+	if err := s.syncDir(); err != nil {
+		return nil, joinClose(err, w)
+	}
+	return syncedOnClose{w}, nil
+}
+
+// Remove also syncs: an old journal with a torn end must not come back beside newer ones.
+func (s orderedStorage) Remove(fd storage.FileDesc) error {
+	if err := s.Storage.Remove(fd); err != nil || fd.Type != storage.TypeJournal {
+		return err
+	}
+	return s.syncDir()
+}
+
+type syncedOnClose struct{ storage.Writer }
+
+func (w syncedOnClose) Close() error {
+	return errors.Join(w.Sync(), w.Writer.Close())
+}

@@ -1,0 +1,220 @@
+package store
+
+import (
+	"errors"
+	"io"
+	"io/fs"
+	"slices"
+	"strings"
+
+	"github.com/hotstuffd/hotstuffd/api/wire"
+	"github.com/hotstuffd/hotstuffd/mempool"
+)
+
+// makePayload makes the first segment and an empty index.
+func makePayload(o Options, dir string, id Identity) error {
+	dir = join(dir, payloadDir)
+	if err := o.FS.MkdirAll(dir); err != nil {
+		return err
+	}
+	if err := makeSegment(o.FS, dir, id, firstSegment, firstFrame, o.SegmentBytes); err != nil {
+		return err
+	}
+	db, err := makeLevel(o.FS, join(dir, indexDir), indexWriteBuffer)
+	if err != nil {
+		return err
+	}
+	return db.Close()
+}
+
+// openPayload brings the index up to date and finds the end of the last whole frame. A torn frame there was never
+// acknowledged and is wiped, unless a vote relies on it: vouched is the number of the newest frame that one does.
+// Expected errors: ErrPayloadLost.
+func openPayload(o Options, dir string, id Identity, vouched uint64) (*payload, error) {
+	p := &payload{fs: o.FS, dir: join(dir, payloadDir), id: id, segmentBytes: o.SegmentBytes}
+	names, err := o.FS.List(p.dir)
+	segments := segmentNumbers(names)
+	if errors.Is(err, fs.ErrNotExist) || err == nil && len(segments) == 0 {
+		return nil, refuse(p.dir, ErrPayloadLost, "there is no segment")
+	}
+	if err != nil {
+		return nil, err
+	}
+	for i, number := range segments {
+		if number != segments[0]+uint64(i) {
+			return nil, refuse(p.dir, ErrPayloadLost, "%s is missing", segmentName(segments[0]+uint64(i)))
+		}
+	}
+	if err := p.openIndex(); err != nil {
+		return nil, err
+	}
+	err = p.replay(segments, vouched)
+	if err == nil {
+		err = p.removeTemporary(names)
+	}
+	if err != nil {
+		return nil, errors.Join(err, p.close())
+	}
+	return p, nil
+}
+
+// openIndex opens the index, or starts an empty one in place of one that a crash has left with a hole.
+func (p *payload) openIndex() error {
+	db, err := openLevel(p.fs, join(p.dir, indexDir), indexWriteBuffer)
+	if errors.Is(err, errDamaged) || errors.Is(err, fs.ErrNotExist) {
+		return p.emptyIndex()
+	}
+	p.index = &index{db: db}
+	return err
+}
+
+func (p *payload) emptyIndex() error {
+	dir := join(p.dir, indexDir)
+	if err := p.fs.RemoveAll(dir); err != nil {
+		return err
+	}
+	db, err := makeLevel(p.fs, dir, indexWriteBuffer)
+	if err == nil {
+		p.index = &index{db: db}
+	}
+	return err
+}
+
+// replay indexes the frames behind the last indexed one, and opens the newest segment behind the last of them.
+func (p *payload) replay(segments []uint64, vouched uint64) error {
+	last, known, err := p.index.mark()
+	if err != nil {
+		return err
+	}
+	if known = known && slices.Contains(segments, last.segment); known {
+		known, err = p.resume(last)
+		if err != nil {
+			return err
+		}
+	}
+	if !known { // the index is empty, or not of these segments
+		if err := p.index.close(); err != nil {
+			return err
+		}
+		if err := p.emptyIndex(); err != nil {
+			return err
+		}
+		if p.next, err = p.start(segments[0]); err != nil {
+			return err
+		}
+	}
+	return p.replayFrom(segments[p.segment-segments[0]:], vouched)
+}
+
+// resume goes to the frame that the index has last, and tells whether it is there.
+func (p *payload) resume(last mark) (there bool, err error) {
+	if _, err := p.start(last.segment); err != nil {
+		return false, err
+	}
+	p.end, p.next = last.offset, last.frame
+	return p.replayFrame()
+}
+
+// start opens a segment at its first frame and returns that frame's number.
+func (p *payload) start(number uint64) (first uint64, err error) {
+	if p.file != nil {
+		err := p.file.Close()
+		if p.file = nil; err != nil {
+			return 0, err
+		}
+	}
+	if err := p.use(number); err != nil {
+		return 0, err
+	}
+	header := make([]byte, sector)
+	if _, err := p.file.ReadAt(header, 0); err != nil && err != io.EOF {
+		return 0, err
+	}
+	first, ok := parseSegmentHeader(header, p.id.Chain, number)
+	if !ok {
+		return 0, refuse(p.dir, ErrPayloadLost, "the header of %s is damaged", segmentName(number))
+	}
+	return first, nil
+}
+
+// replayFrom replays segments, the first of which is in use at its next frame.
+func (p *payload) replayFrom(segments []uint64, vouched uint64) error {
+	for i, number := range segments {
+		if i > 0 {
+			first, err := p.start(number)
+			if err != nil {
+				return err
+			}
+			if first != p.next {
+				return refuse(p.dir, ErrPayloadLost, "frames %d to %d before %s are damaged", p.next, first-1, segmentName(number))
+			}
+		}
+		for whole := true; whole; {
+			var err error
+			if whole, err = p.replayFrame(); err != nil {
+				return err
+			}
+		}
+	}
+	if p.next <= vouched {
+		return refuse(p.dir, ErrPayloadLost, "votes rely on frame %d, the last whole one is %d", vouched, p.next-1)
+	}
+	p.durable.Store(p.next - 1)
+	return p.wipeTail()
+}
+
+// replayFrame indexes the next frame; whole is false where there is none.
+func (p *payload) replayFrame() (whole bool, err error) {
+	if p.size-p.end < frameHeader {
+		return false, nil
+	}
+	header := make([]byte, frameHeader)
+	if _, err := p.file.ReadAt(header, p.end); err != nil {
+		return false, err
+	}
+	length, ok := frameLength(header, p.next)
+	if !ok || length > p.size-p.end {
+		return false, nil
+	}
+	frame := make([]byte, length)
+	if _, err := p.file.ReadAt(frame, p.end); err != nil {
+		return false, err
+	}
+	var batches []*mempool.Batch
+	whole, err = splitFrame(frame, func(_ int, data []byte) error {
+		b, err := wire.ParseBatch(data, p.id.Limits)
+		batches = append(batches, b)
+		return err
+	})
+	if err != nil {
+		return false, refuse(p.dir, ErrPayloadLost, "frame %d in %s: %v", p.next, segmentName(p.segment), err)
+	}
+	if !whole {
+		return false, nil
+	}
+	return true, p.indexFrame(frame, batches)
+}
+
+// wipeTail makes zeros of all behind the last frame. What a torn write has left there could otherwise stand where a later
+// frame ends, and commands can be made to look like a frame.
+func (p *payload) wipeTail() error {
+	if err := p.file.Truncate(p.end); err != nil {
+		return err
+	}
+	if err := p.file.Allocate(p.size); err != nil {
+		return err
+	}
+	return p.file.Sync()
+}
+
+// removeTemporary removes what a crash has left of a segment in the making.
+func (p *payload) removeTemporary(names []string) error {
+	for _, name := range names {
+		if strings.HasSuffix(name, temporarySuffix) {
+			if err := p.fs.RemoveAll(join(p.dir, name)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}

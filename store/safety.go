@@ -1,0 +1,157 @@
+package store
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"github.com/hotstuffd/hotstuffd/api/wire"
+	"github.com/hotstuffd/hotstuffd/blocktree"
+	"github.com/hotstuffd/hotstuffd/hotstuff"
+	"github.com/hotstuffd/hotstuffd/qc"
+	"github.com/syndtr/goleveldb/leveldb"
+	lerrors "github.com/syndtr/goleveldb/leveldb/errors"
+	"github.com/syndtr/goleveldb/leveldb/opt"
+)
+
+// safety holds what gates messages: the safety state, in LevelDB and in the slots, and blocks and commits in LevelDB.
+type safety struct {
+	id    Identity
+	db    *level
+	slots *slots
+	k     uint64 // sequence of the newest safety state
+	batch leveldb.Batch
+}
+
+const (
+	safetyDir         = "safety"
+	safetyWriteBuffer = 8 * opt.MiB
+)
+
+// Keys of the safety database.
+var (
+	keyState   = []byte("s") // the newest safety state
+	keyLast    = []byte("l") // the newest commit record with its lanes
+	keyVouched = []byte("v") // the number of the newest payload frame that was durable before the newest safety state
+)
+
+func keyBlock(id qc.BlockID) []byte           { return append([]byte{'b'}, id[:]...) }
+func keyCommitted(h qc.Height) []byte         { return binary.BigEndian.AppendUint64([]byte{'c'}, uint64(h)) }
+func keyHeight(h qc.Height) []byte            { return binary.BigEndian.AppendUint64([]byte{'h'}, uint64(h)) }
+func keyAt(h qc.Height, id qc.BlockID) []byte { return append(keyHeight(h), id[:]...) }
+
+var synced = &opt.WriteOptions{Sync: true}
+
+// makeSafety writes the first safety state, k = 1, to both places.
+func makeSafety(fsys FS, dir string, id Identity, genesis *blocktree.Block) (*safety, error) {
+	first := hotstuff.SafetyState{Sequence: 1, Epoch: id.Epoch, LockBlock: genesis.ID(),
+		HighQC: blocktree.GenesisQC(genesis, id.Limits.Nodes)}
+	state, err := wire.AppendSafetyState(nil, &first)
+	if err != nil {
+		return nil, err
+	}
+	if err := writeFile(fsys, dir, slotsFile, slotsContent(id.Chain, first.Sequence, state), slotsBytes); err != nil {
+		return nil, err
+	}
+	s := &safety{id: id, k: first.Sequence}
+	if s.slots, err = openSlots(fsys, dir, id); err != nil {
+		return nil, err
+	}
+	if s.db, err = makeLevel(fsys, join(dir, safetyDir), safetyWriteBuffer); err != nil {
+		return nil, joinClose(err, s.slots.f)
+	}
+	if err := s.db.Put(keyState, state, synced); err != nil {
+		return nil, errors.Join(err, s.close())
+	}
+	return s, nil
+}
+
+func openSlots(fsys FS, dir string, id Identity) (*slots, error) {
+	f, err := fsys.Open(join(dir, slotsFile))
+	if err != nil {
+		return nil, err
+	}
+	return &slots{f: f, chain: id.Chain}, nil
+}
+
+// openSafety opens both places and compares them.
+// Expected errors: ErrSafetyLost.
+func openSafety(fsys FS, dir string, id Identity) (*safety, error) {
+	slots, err := openSlots(fsys, dir, id)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, refuse(dir, ErrSafetyLost, "file %s is missing", slotsFile)
+	}
+	if err != nil {
+		return nil, err
+	}
+	db, err := openLevel(fsys, join(dir, safetyDir), safetyWriteBuffer)
+	if errors.Is(err, errDamaged) || errors.Is(err, fs.ErrNotExist) {
+		err = refuse(dir, ErrSafetyLost, "database %s: %v", safetyDir, err)
+	}
+	if err != nil {
+		return nil, joinClose(err, slots.f)
+	}
+	s := &safety{id: id, db: db, slots: slots}
+	if err := s.compare(dir); err != nil {
+		return nil, errors.Join(err, s.close())
+	}
+	return s, nil
+}
+
+// compare accepts a LevelDB that holds the state of the newest whole slot, or the one after it: LevelDB is synced first
+// (PROTOCOL §7). Behind it, a synced write was lost; further ahead, a slot was.
+func (s *safety) compare(dir string) error {
+	inSlot, slotState, ok, err := s.slots.newest()
+	if err != nil {
+		return err
+	}
+	if !ok {
+		return refuse(dir, ErrSafetyLost, "neither slot of %s is whole", slotsFile)
+	}
+	state, bytesOfState, err := s.state()
+	if errors.Is(err, leveldb.ErrNotFound) || errors.Is(err, wire.ErrMalformed) || lerrors.IsCorrupted(err) {
+		return refuse(dir, ErrSafetyLost, "database %s: its safety state: %v", safetyDir, err)
+	}
+	if err != nil {
+		return err
+	}
+	s.k = state.Sequence
+	switch {
+	case s.k < inSlot || s.k > inSlot+1:
+		return refuse(dir, ErrSafetyLost, "database %s is at record %d, %s at %d", safetyDir, s.k, slotsFile, inSlot)
+	case s.k == inSlot && !bytes.Equal(bytesOfState, slotState):
+		return refuse(dir, ErrSafetyLost, "database %s and %s differ in record %d", safetyDir, slotsFile, s.k)
+	case s.k == inSlot:
+		return nil
+	}
+	// The crash came between the two writes. Finish the second: the next one goes to the slot of the newest whole state.
+	return s.slots.write(s.k, bytesOfState)
+}
+
+func (s *safety) state() (hotstuff.SafetyState, []byte, error) {
+	data, err := s.db.Get(keyState, nil)
+	if err != nil {
+		return hotstuff.SafetyState{}, nil, err
+	}
+	state, err := wire.ParseSafetyState(data, s.id.Limits)
+	return state, data, err
+}
+
+// vouched returns the number of the newest payload frame that a vote may rely on.
+func (s *safety) vouched() (uint64, error) {
+	data, err := s.db.Get(keyVouched, nil)
+	if errors.Is(err, leveldb.ErrNotFound) {
+		return 0, nil
+	}
+	if err == nil && len(data) != 8 {
+		err = fmt.Errorf("payload mark of %d bytes", len(data))
+	}
+	if err != nil {
+		return 0, fmt.Errorf("store: %w", err)
+	}
+	return binary.BigEndian.Uint64(data), nil
+}
+
+func (s *safety) close() error { return errors.Join(s.db.Close(), s.slots.f.Close()) }

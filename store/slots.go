@@ -1,0 +1,108 @@
+package store
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/binary"
+	"fmt"
+
+	"github.com/hotstuffd/hotstuffd/qc"
+)
+
+// slots is the two-slot file: the newest two safety states, each beside a checksum, independent of LevelDB. State k is
+// in slot k%2, so a torn write leaves state k−1 whole. It exists to notice a LevelDB that has lost a synced write or was
+// put back from an older copy.
+//
+// A slot: magic (8 bytes), chain (32), k (8), length (4), SHA-256 over all of these and the state (32), then the state.
+type slots struct {
+	f     File
+	chain qc.ChainID
+	buf   []byte
+}
+
+const (
+	slotsFile  = "safety.slots"
+	slotMagic  = "hsd-slot"
+	slotHeader = 8 + 32 + 8 + 4 + sha256.Size
+	slotBytes  = 1 << 20 // Init and Open refuse genesis limits under which a state could be larger
+	slotsBytes = 2 * slotBytes
+)
+
+// slotsContent returns the content of a new file that holds one state.
+func slotsContent(chain qc.ChainID, k uint64, state []byte) []byte {
+	at := slotOffset(k)
+	return appendSlot(make([]byte, at), chain, k, state)
+}
+
+func slotOffset(k uint64) int64 { return int64(k%2) * slotBytes }
+
+func appendSlot(dst []byte, chain qc.ChainID, k uint64, state []byte) []byte {
+	start := len(dst)
+	dst = append(dst, slotMagic...)
+	dst = append(dst, chain[:]...)
+	dst = binary.BigEndian.AppendUint64(dst, k)
+	dst = binary.BigEndian.AppendUint32(dst, uint32(len(state)))
+	sum := slotSum(dst[start:], state)
+	dst = append(dst, sum[:]...)
+	return append(dst, state...)
+}
+
+func slotSum(header, state []byte) (sum [sha256.Size]byte) {
+	h := sha256.New()
+	h.Write(header)
+	h.Write(state)
+	h.Sum(sum[:0])
+	return sum
+}
+
+// write makes state k durable in its slot.
+func (s *slots) write(k uint64, state []byte) error {
+	s.buf = appendSlot(s.buf[:0], s.chain, k, state)
+	if _, err := s.f.WriteAt(s.buf, slotOffset(k)); err != nil {
+		return err
+	}
+	return s.f.Sync()
+}
+
+// newest returns the newest whole state and its k; ok is false if neither slot is whole.
+func (s *slots) newest() (k uint64, state []byte, ok bool, err error) {
+	size, err := s.f.Size()
+	if err != nil {
+		return 0, nil, false, err
+	}
+	for i := range uint64(2) {
+		buf := make([]byte, max(0, min(slotBytes, size-slotOffset(i))))
+		if _, err := s.f.ReadAt(buf, slotOffset(i)); len(buf) > 0 && err != nil {
+			return 0, nil, false, err
+		}
+		ki, si, whole := parseSlot(buf, s.chain)
+		if whole && ki%2 == i && (!ok || ki > k) {
+			k, state, ok = ki, si, true
+		}
+	}
+	return k, state, ok, nil
+}
+
+// parseSlot returns what a slot holds, if it is whole and of this chain.
+func parseSlot(buf []byte, chain qc.ChainID) (k uint64, state []byte, ok bool) {
+	if len(buf) < slotHeader || string(buf[:8]) != slotMagic || !bytes.Equal(buf[8:40], chain[:]) {
+		return 0, nil, false
+	}
+	k = binary.BigEndian.Uint64(buf[40:])
+	length := binary.BigEndian.Uint32(buf[48:])
+	if uint64(length) > uint64(len(buf)-slotHeader) {
+		return 0, nil, false
+	}
+	state = buf[slotHeader : slotHeader+int(length)]
+	sum := slotSum(buf[:52], state)
+	return k, state, bytes.Equal(sum[:], buf[52:slotHeader])
+}
+
+// fitsSlot refuses genesis limits under which a safety state could outgrow its slot: the node would stop at that write.
+func (id Identity) fitsSlot() error {
+	if n := id.Limits.SafetyStateBytesMax(); n > slotBytes-slotHeader {
+		return fmt.Errorf("store: a safety state may take %d bytes under the genesis limits, at most %d fit: "+
+			"lower the number of batches that a block may name", n, slotBytes-slotHeader)
+	}
+	return nil
+}

@@ -1,0 +1,158 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"sync/atomic"
+
+	"github.com/hotstuffd/hotstuffd/blocktree"
+)
+
+// Options are settings of a store that need not agree with anyone's. The zero value is right for production.
+type Options struct {
+	FS           FS    // nil: OS
+	SegmentBytes int64 // size of a payload segment; 0: 64 MiB
+}
+
+func (o Options) withDefaults() Options {
+	if o.FS == nil {
+		o.FS = OS
+	}
+	if o.SegmentBytes == 0 {
+		o.SegmentBytes = 64 << 20
+	}
+	return o
+}
+
+// Store is one replica's durable storage. Its methods may be called by several goroutines; Append has one caller at a
+// time, and so has AppendBatches.
+type Store struct {
+	dir     string
+	id      Identity
+	genesis *blocktree.Block
+	lock    io.Closer
+	safety  *safety
+	payload *payload
+
+	// alive is held for reading by every call, so that Close waits for those under way.
+	alive sync.RWMutex
+	// broken is set by the first failed write, and by Close. What reached the disk is unknown from then on, so every
+	// later call returns it and the node halts.
+	broken atomic.Pointer[error]
+}
+
+// Open opens the store of one replica. It repairs what a crash leaves behind in the course of things: one torn record at
+// the end of a log, one torn slot, a payload index that lags. It refuses all else.
+// Expected errors: ErrSafetyLost, ErrPayloadLost, ErrOtherChain, ErrNewerFormat, ErrInUse.
+func Open(dir string, id Identity, o Options) (*Store, error) {
+	o = o.withDefaults()
+	if err := id.fitsSlot(); err != nil {
+		return nil, err
+	}
+	if err := checkChain(o.FS, dir, id); err != nil {
+		return nil, err
+	}
+	s, err := newStore(dir, id, o)
+	if err != nil {
+		return nil, err
+	}
+	if s.safety, err = openSafety(o.FS, dir, id); err != nil {
+		return nil, joinClose(err, s)
+	}
+	vouched, err := s.safety.vouched()
+	if err != nil {
+		return nil, joinClose(err, s)
+	}
+	if s.payload, err = openPayload(o, dir, id, vouched); err != nil {
+		return nil, joinClose(err, s)
+	}
+	return s, nil
+}
+
+// Init makes the store of a replica that has never run, with the safety state of genesis as its first record. From then
+// on the absence of a safety state means that it was lost.
+// Expected errors: ErrExists, ErrInUse.
+func Init(dir string, id Identity, o Options) error {
+	o = o.withDefaults()
+	if err := id.fitsSlot(); err != nil {
+		return err
+	}
+	if err := o.FS.MkdirAll(dir); err != nil {
+		return err
+	}
+	s, err := newStore(dir, id, o)
+	if err != nil {
+		return err
+	}
+	return errors.Join(s.init(o), s.Close())
+}
+
+func (s *Store) init(o Options) error {
+	names, err := o.FS.List(s.dir)
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		if name != lockFileName {
+			return refuse(s.dir, ErrExists, "it holds %s", name)
+		}
+	}
+	if s.safety, err = makeSafety(o.FS, s.dir, s.id, s.genesis); err != nil {
+		return err
+	}
+	if err := makePayload(o, s.dir, s.id); err != nil {
+		return err
+	}
+	// Last: a store without this file was never whole.
+	return writeChain(o.FS, s.dir, s.id)
+}
+
+const lockFileName = "LOCK"
+
+func newStore(dir string, id Identity, o Options) (*Store, error) {
+	lock, err := o.FS.Lock(join(dir, lockFileName))
+	if err != nil {
+		return nil, fmt.Errorf("store: %s: %w", dir, err)
+	}
+	s := &Store{dir: dir, id: id, lock: lock, genesis: blocktree.Genesis(id.Chain, id.Epoch, id.Limits.Nodes)}
+	s.genesis.ID() // computed once: the block is shared
+	return s, nil
+}
+
+// Close waits for the calls under way and closes the store. Everything acknowledged is durable already.
+func (s *Store) Close() error {
+	s.alive.Lock()
+	defer s.alive.Unlock()
+	if failure := s.broken.Swap(&ErrClosed); failure != nil && *failure == ErrClosed {
+		return nil
+	}
+	var errs []error
+	if s.payload != nil {
+		errs = append(errs, s.payload.close())
+	}
+	if s.safety != nil {
+		errs = append(errs, s.safety.close())
+	}
+	return errors.Join(append(errs, s.lock.Close())...)
+}
+
+// begin starts a call; end ends it if begin returned nil.
+func (s *Store) begin() error {
+	s.alive.RLock()
+	if failure := s.broken.Load(); failure != nil {
+		s.alive.RUnlock()
+		return *failure
+	}
+	return nil
+}
+
+func (s *Store) end() { s.alive.RUnlock() }
+
+// fail remembers a failed write for good.
+func (s *Store) fail(err error) error {
+	err = fmt.Errorf("store: %s: write failed, the node must stop: %w", s.dir, err)
+	s.broken.CompareAndSwap(nil, &err)
+	return err
+}
