@@ -73,6 +73,17 @@ func (t *Tree) Get(id qc.BlockID) *Entry { return t.entries[id] }
 // Committed returns the entry of the highest committed block.
 func (t *Tree) Committed() *Entry { return t.committed }
 
+// Proposed returns the number of blocks held above the committed one by one proposer in one view.
+func (t *Tree) Proposed(v qc.View, by qc.NodeID) int {
+	n := 0
+	for _, e := range t.entries {
+		if e.Block.View == v && e.Block.Proposer == by && e.Block.Height > t.committed.Block.Height {
+			n++
+		}
+	}
+	return n
+}
+
 // Len returns the number of blocks held.
 func (t *Tree) Len() int { return len(t.entries) }
 

@@ -44,7 +44,7 @@ func (l Limits) validate() error {
 		name             string
 		value, low, high uint64
 	}{
-		{"batch_bytes_max", uint64(l.BatchBytesMax), 4 << 10, 64 << 20},
+		{"batch_bytes_max", uint64(l.BatchBytesMax), 128 << 10, 64 << 20},
 		{"block_batches_max", uint64(l.BlockBatchesMax), 1, 1 << 16},
 		{"block_bytes_max", l.BlockBytesMax, uint64(l.BatchBytesMax), 1 << 30},
 		{"expiry_distance_max", uint64(l.ExpiryDistanceMax), 16, 1 << 20},

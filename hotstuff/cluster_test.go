@@ -163,7 +163,7 @@ func (c *cluster) start(r *replica) {
 	c.finish(r)
 }
 
-func (c *cluster) crash(r *replica) { r.core, r.halted = nil, nil }
+func (c *cluster) crash(r *replica) { c.note(r.id, "crashes"); r.core, r.halted = nil, nil }
 
 func (c *cluster) halt(r *replica, err error) {
 	r.core, r.halted = nil, err
@@ -199,6 +199,13 @@ func (c *cluster) step(r *replica, in hotstuff.Input) bool {
 // turn is one turn of a driver: the time, one input, and everything that follows from it.
 func (c *cluster) turn(r *replica, in hotstuff.Input) {
 	if r.core != nil && c.step(r, c.tick()) && c.step(r, in) {
+		c.finish(r)
+	}
+}
+
+// turnAt is a turn of a replica whose clock is ahead of the others'.
+func (c *cluster) turnAt(r *replica, at qc.Ticks) {
+	if c.step(r, hotstuff.Tick{Now: at, Wall: c.wall()}) {
 		c.finish(r)
 	}
 }
@@ -358,20 +365,19 @@ func (c *cluster) deliver(p packet) {
 	c.turn(r, v)
 }
 
-// serve answers a block request as the driver does: the whole branch if it fits, else committed blocks, as many as do.
+// serve answers a block request as the driver does: from the branch that ends in the target, or from the committed chain
+// if the target is not held, the first blocks, as many as fit.
 func (c *cluster) serve(r *replica, to qc.NodeID, req *hotstuff.BlockRequest) {
 	resp := &hotstuff.BlockResponse{Target: req.Target}
-	var branch []*blocktree.Block
-	for b := r.disk.blocks[req.Target]; b != nil && b.Height >= req.From; b = r.disk.blocks[b.Parent] {
-		branch = append([]*blocktree.Block{b}, branch...)
+	committed := r.core.Tree().Committed().Block
+	b := r.disk.blocks[req.Target]
+	if b == nil {
+		b = committed
 	}
-	if len(branch) > 0 && len(branch) <= c.opt.chunk && branch[0].Height == req.From {
-		resp.Blocks = branch
-	} else {
-		for h := int(req.From); h < len(r.disk.chain) && len(resp.Blocks) < c.opt.chunk; h++ {
-			resp.Blocks = append(resp.Blocks, r.disk.blocks[r.disk.chain[h]])
-		}
+	for ; b != nil && b.Height >= req.From; b = r.disk.blocks[b.Parent] {
+		resp.Blocks = append([]*blocktree.Block{b}, resp.Blocks...)
 	}
+	resp.Blocks = resp.Blocks[:min(len(resp.Blocks), c.opt.chunk)]
 	c.note(r.id, "sends %s to %v", c.describe(resp), to)
 	c.post(packet{from: r.id, to: to, msg: resp})
 }

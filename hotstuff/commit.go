@@ -35,6 +35,7 @@ func (c *Core) applyCertificate(b2 *blocktree.Entry, q *qc.QuorumCertificate) er
 	}
 	if len(path) > 0 {
 		c.pace.Committed()
+		c.dropFetches()
 	}
 	return nil
 }

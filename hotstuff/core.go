@@ -53,6 +53,7 @@ type Core struct {
 	heavy    bool   // views are paced
 
 	// Proposals of the present view, in order of arrival, whose place in the tree is known (vote.go).
+	// Bound: blocksPerView of each proposer.
 	candidates []*candidate
 	// The newest proposal of each proposer whose parent is not held yet. Bound: one a proposer.
 	orphans map[qc.NodeID]*blocktree.Block
@@ -69,9 +70,11 @@ type Core struct {
 	pushed     bool // Ready.Push was given in this view
 	build      *PayloadRequest
 	require    []Requirement
+	shared     bool // our certificate for this view was broadcast
 	refused    bool // the last Payload for this view was empty although work waits
 	fetches    []fetch
 
+	cast    uint64         // votes since New
 	commits []CommitRecord // not yet persisted
 	gated   bool           // the safety state must be persisted before the next send
 	out     Ready
@@ -120,6 +123,9 @@ func New(cfg Config, rec Recovered, at Tick) (*Core, error) {
 	if err := c.onCertificate(&c.safety.state.HighQC, cfg.Self); err != nil {
 		return nil, err
 	}
+	if err := c.reconsider(rec.Above); err != nil {
+		return nil, err
+	}
 	c.repeat()
 	return c, c.settle()
 }
@@ -134,6 +140,18 @@ func (c *Core) insertStored(b *blocktree.Block) error {
 	default:
 		return err
 	}
+}
+
+// reconsider takes up stored proposals of the present view, our own among them: they may be voted for still.
+func (c *Core) reconsider(stored []*blocktree.Block) error {
+	for _, b := range stored {
+		if b.View == c.pace.View() && c.tree.Get(b.ID()) != nil {
+			if err := c.placeProposal(b, b.Proposer); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // repeat sends again what was signed before a restart and may not have left. What was signed is on disk, so others may
@@ -160,7 +178,7 @@ func (c *Core) Step(in Input) error {
 	var err error
 	switch in := in.(type) {
 	case Tick:
-		c.now, c.wall = max(c.now, in.Now), max(c.wall, in.Wall)
+		c.now, c.wall = max(c.now, in.Now), in.Wall
 	case Verified:
 		err = c.stepMessage(in)
 	case Payload:
@@ -204,7 +222,7 @@ func (c *Core) stepMessage(v Verified) error {
 	case *CertificateMessage:
 		return c.onCertificates(m.QC, m.TC, v.from)
 	case *BlockResponse:
-		return c.onBlocks(m, v)
+		return c.onBlocks(m, v.from)
 	}
 	c.drop(v.from, ErrMessage)
 	return nil
@@ -217,6 +235,7 @@ func (c *Core) settle() error {
 		return err
 	}
 	c.pace.SetWork(c.now, c.includable || c.uncommittedPayload())
+	c.updateLeaderDown()
 	if err := c.tryVote(); err != nil {
 		return err
 	}
@@ -224,17 +243,32 @@ func (c *Core) settle() error {
 		return err
 	}
 	c.maybePush()
-	if err := c.maybePropose(); err != nil {
-		return err
-	}
+	c.maybePropose()
+	c.shareWhileHolding()
 	c.retryFetches()
 	return nil
 }
 
+// tip returns the block of the high QC, on which the next one stands; nil while it is not held, or if it lies below the
+// committed block, as it may where a snapshot was taken over.
+func (c *Core) tip() *blocktree.Entry {
+	e := c.tree.Get(c.safety.state.HighQC.Block)
+	if e == nil || e.Block.Height < c.tree.Committed().Block.Height {
+		return nil
+	}
+	return e
+}
+
 // uncommittedPayload tells whether the branch of the high QC has payload that is not committed.
 func (c *Core) uncommittedPayload() bool {
-	e := c.tree.Get(c.safety.state.HighQC.Block)
-	return e != nil && c.tree.UncommittedPayload(e)
+	e := c.tip()
+	return e != nil && c.tailOpen(e)
+}
+
+// tailOpen tells whether blocks must follow at once on the branch that ends in e: it has payload that is not committed, or
+// nothing but genesis is, for a chain is in service once it has committed a block.
+func (c *Core) tailOpen(e *blocktree.Entry) bool {
+	return c.tree.Committed().Block.Height == 0 || c.tree.UncommittedPayload(e)
 }
 
 func (c *Core) onPeer(p Peer) {
@@ -242,7 +276,6 @@ func (c *Core) onPeer(p Peer) {
 		return
 	}
 	c.peerUp[p.ID], c.peerDown[p.ID] = p.Up, !p.Up
-	c.updateLeaderDown()
 }
 
 // View returns the present view.
@@ -252,6 +285,9 @@ func (c *Core) View() qc.View { return c.pace.View() }
 func (c *Core) Window() Window {
 	return Window{View: c.pace.View(), HighQC: c.safety.state.HighQC.View}
 }
+
+// Votes returns how many votes were cast since New.
+func (c *Core) Votes() uint64 { return c.cast }
 
 // Safety returns the present safety state. Its pointers must not be written through.
 func (c *Core) Safety() SafetyState { return c.safety.state }
@@ -271,7 +307,7 @@ type Frontier struct {
 // Frontier returns where the next block would stand.
 func (c *Core) Frontier() Frontier {
 	f := Frontier{View: c.pace.View()}
-	if e := c.tree.Get(c.safety.state.HighQC.Block); e != nil {
+	if e := c.tip(); e != nil {
 		f.Known, f.Lanes, f.Height, f.Leader = true, e.Lanes, e.Block.Height, c.leader(f.View, e)
 	}
 	return f

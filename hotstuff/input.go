@@ -11,7 +11,7 @@ type Input interface{ input() }
 // Tick tells the time. It comes before the other inputs of a turn, and whenever Core.Deadline is due.
 type Tick struct {
 	Now  qc.Ticks // never goes back
-	Wall int64    // the wall clock, nanoseconds since the Unix epoch: for block times only
+	Wall int64    // the wall clock, nanoseconds since the Unix epoch: for block times only. It may be set back
 }
 
 // Payload answers Questions.Build. No Refs means that nothing may be named now.
@@ -60,8 +60,6 @@ type Verified struct {
 	msg  Message
 	// late: the timeout is of a view that is over. Its certificates, and its vote, still count.
 	late bool
-	// anchored: a BlockResponse's blocks are certified, all of them.
-	anchored bool
 }
 
 func (Tick) input()          {}

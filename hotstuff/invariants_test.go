@@ -8,11 +8,11 @@ import (
 
 // history is what one replica has signed and committed over all its lives.
 type history struct {
-	votes     map[qc.View]qc.BlockID // persisted
-	timeouts  map[qc.View]qc.View    // persisted: view, high QC view
-	proposals map[qc.View]qc.BlockID // persisted
-	committed qc.Height              // in this life
-	fresh     bool                   // no commit in this life yet
+	votes     map[qc.View]qc.BlockID
+	timeouts  map[qc.View]qc.View // the high QC view signed
+	proposals map[qc.View]qc.BlockID
+	committed qc.Height // in this life
+	fresh     bool      // no commit in this life yet
 }
 
 func newHistory() history {
@@ -57,9 +57,6 @@ func (c *cluster) checkSafety(r *replica, old, s hotstuff.SafetyState) {
 		c.fatal("n%d lowers its lock or its high QC", r.id)
 	}
 	if v := s.LastVoted; v != nil && v != old.LastVoted {
-		if b, voted := r.past.votes[v.View]; voted && b != v.Block {
-			c.fatal("n%d votes twice in view %d", r.id, v.View)
-		}
 		if old.LastTimeout != nil && v.View <= old.LastTimeout.View || old.LastVoted != nil && v.View <= old.LastVoted.View {
 			c.fatal("n%d votes in view %d, which it has left", r.id, v.View)
 		}
@@ -70,46 +67,55 @@ func (c *cluster) checkSafety(r *replica, old, s hotstuff.SafetyState) {
 		if s.HighQC.View < b.Justify.View {
 			c.fatal("n%d forgets the certificate under the block that it votes for", r.id)
 		}
-		r.past.votes[v.View] = v.Block
+		once(c, r.id, "votes", r.past.votes, v.View, v.Block)
 	}
 	if t := s.LastTimeout; t != nil && t != old.LastTimeout {
-		if high, signed := r.past.timeouts[t.View]; signed && high != t.HighQC.View {
-			c.fatal("n%d signs two timeouts of view %d", r.id, t.View)
-		}
-		r.past.timeouts[t.View] = t.HighQC.View
+		once(c, r.id, "times out", r.past.timeouts, t.View, t.HighQC.View)
 	}
 	if b := s.LastProposal; b != nil && b != old.LastProposal {
-		if id, made := r.past.proposals[b.View]; made && id != b.ID() {
-			c.fatal("n%d proposes twice in view %d", r.id, b.View)
-		}
 		c.name(b)
-		r.past.proposals[b.View] = b.ID()
+		once(c, r.id, "proposes", r.past.proposals, b.View, b.ID())
 	}
 }
 
-// checkSend checks persist before send: what a message says in the replica's own name is on its disk (S9).
+// checkSend checks persist before send: what a message says in the replica's own name is on its disk, or is below what
+// is, so that a restart can say nothing else (S9).
 func (c *cluster) checkSend(r *replica, m hotstuff.Message) {
 	c.tb.Helper()
+	s := &r.disk.safety
 	vote := func(v *qc.Vote) {
-		if b, ok := r.past.votes[v.View]; !ok || b != v.Block || v.Signer != r.id {
+		if s.LastVoted == nil || v.View > s.LastVoted.View || v.View == s.LastVoted.View && v.Block != s.LastVoted.Block {
 			c.fatal("n%d sends a vote in view %d that is not persisted", r.id, v.View)
 		}
+		once(c, r.id, "votes", r.past.votes, v.View, v.Block)
 	}
 	switch m := m.(type) {
 	case *hotstuff.VoteMessage:
 		vote(&m.Vote)
 	case *hotstuff.TimeoutMessage:
-		if high, ok := r.past.timeouts[m.Timeout.View]; !ok || high != m.Timeout.HighQC.View {
-			c.fatal("n%d sends a timeout of view %d that is not persisted", r.id, m.Timeout.View)
+		t := m.Timeout
+		if s.LastTimeout == nil || t.View > s.LastTimeout.View {
+			c.fatal("n%d sends a timeout of view %d that is not persisted", r.id, t.View)
 		}
-		if m.Timeout.Vote != nil {
-			vote(m.Timeout.Vote)
+		once(c, r.id, "times out", r.past.timeouts, t.View, t.HighQC.View)
+		if t.Vote != nil {
+			vote(t.Vote)
 		}
 	case *hotstuff.Proposal:
-		if r.past.proposals[m.Block.View] != m.Block.ID() {
+		if s.LastProposal == nil || m.Block.View > s.LastProposal.View {
 			c.fatal("n%d sends a proposal of view %d that is not persisted", r.id, m.Block.View)
 		}
+		once(c, r.id, "proposes", r.past.proposals, m.Block.View, m.Block.ID())
 	}
+}
+
+// once records what a replica said in a view, on disk or to others, in any of its lives: never two things.
+func once[T comparable](c *cluster, id qc.NodeID, does string, said map[qc.View]T, v qc.View, what T) {
+	c.tb.Helper()
+	if before, ok := said[v]; ok && before != what {
+		c.fatal("%v %s twice in view %d", id, does, v)
+	}
+	said[v] = what
 }
 
 // commit checks that there is one committed chain, told oldest first and, in one life, each block once (S12).

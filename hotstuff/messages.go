@@ -38,8 +38,9 @@ type BlockRequest struct {
 	From   qc.Height // the first height wanted: the requester's committed height + 1
 }
 
-// BlockResponse answers a BlockRequest: consecutive blocks in ascending order of height from the height asked for. When the whole branch does
-// not fit, it holds committed blocks only, as many as do, and the receiver asks again.
+// BlockResponse answers a BlockRequest: consecutive blocks in ascending order of height from the height asked for, of the
+// branch that ends in Target, or of the committed chain if Target is not held. When they do not all fit, it holds the
+// first, as many as do, but at least two, for each certifies the one before it; and the receiver asks for the rest.
 type BlockResponse struct {
 	Target qc.BlockID
 	Blocks []*blocktree.Block

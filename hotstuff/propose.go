@@ -12,7 +12,7 @@ func (c *Core) proposable() (*blocktree.Entry, bool) {
 	if !c.safety.mayPropose(v) {
 		return nil, false
 	}
-	parent := c.tree.Get(s.HighQC.Block)
+	parent := c.tip()
 	if parent == nil || c.leader(v, parent) != c.cfg.Self {
 		return nil, false
 	}
@@ -29,7 +29,7 @@ func (c *Core) proposalDue() (due qc.Ticks, ok bool) {
 		return 0, false
 	}
 	switch {
-	case c.tree.UncommittedPayload(parent), c.includable && !c.refused:
+	case c.tailOpen(parent), c.includable && !c.refused:
 		if c.heavy {
 			return c.pace.PacedAt(), true
 		}
@@ -48,15 +48,14 @@ func (c *Core) willProposeAtOnce() bool {
 }
 
 // maybePropose asks for a payload when a proposal is due.
-func (c *Core) maybePropose() error {
+func (c *Core) maybePropose() {
 	c.build = nil
 	due, ok := c.proposalDue()
 	if !ok || c.now < due {
-		return nil
+		return
 	}
-	parent := c.tree.Get(c.safety.state.HighQC.Block)
+	parent := c.tip()
 	c.build = &PayloadRequest{View: c.pace.View(), Parent: parent.Block.ID(), Height: parent.Block.Height + 1, Lanes: parent.Lanes}
-	return nil
 }
 
 // onPayload proposes what was built; or, when nothing may be named and nothing else calls for a block, waits.
@@ -78,7 +77,7 @@ func (c *Core) onPayload(p Payload) error {
 
 // emptyDue tells whether an empty block is due now.
 func (c *Core) emptyDue(parent *blocktree.Entry) bool {
-	if c.tree.UncommittedPayload(parent) || c.now >= c.pace.HeartbeatAt() {
+	if c.tailOpen(parent) || c.now >= c.pace.HeartbeatAt() {
 		return true
 	}
 	half, working := c.pace.HalfTime()

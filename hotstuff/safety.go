@@ -22,8 +22,6 @@ type safety struct {
 	identity  ed25519.PrivateKey
 }
 
-func (s *safety) snapshot() SafetyState { return s.state }
-
 func (s *safety) lastVotedView() qc.View {
 	if s.state.LastVoted == nil {
 		return 0

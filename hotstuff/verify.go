@@ -53,9 +53,9 @@ func (v *Verifier) Verify(w Window, from qc.NodeID, m Message) (Verified, error)
 	case *TimeoutMessage:
 		return v.timeout(w, from, m)
 	case *CertificateMessage:
-		err = v.certificate(w, m)
+		out.msg, err = v.certificate(w, m)
 	case *BlockResponse:
-		out.anchored, err = true, v.blocks(m)
+		out.msg, err = v.blocks(m)
 	case *BlockRequest:
 		err = nil
 	default:
@@ -74,7 +74,7 @@ func (v *Verifier) Sum(r VerifyRequest) Sum {
 }
 
 func (v *Verifier) proposal(w Window, b *blocktree.Block) error {
-	if b.Epoch != v.committee.Epoch || !v.committee.Has(b.Proposer) {
+	if b == nil || b.Epoch != v.committee.Epoch || !v.committee.Has(b.Proposer) {
 		return ErrMessage
 	}
 	if b.View+proposalsBehind < w.View {
@@ -153,7 +153,7 @@ func (v *Verifier) vote(w Window, from qc.NodeID, vote *qc.Vote) error {
 
 func (v *Verifier) timeout(w Window, from qc.NodeID, m *TimeoutMessage) (Verified, error) {
 	t := m.Timeout
-	if t == nil || !v.committee.Has(t.Signer) || t.View == 0 {
+	if t == nil || t.Epoch != v.committee.Epoch || !v.committee.Has(t.Signer) || t.View == 0 {
 		return Verified{}, ErrMessage
 	}
 	if t.Signer != from && t.Signer != v.self {
@@ -190,45 +190,45 @@ func (v *Verifier) lateTimeout(w Window, from qc.NodeID, m *TimeoutMessage) (Ver
 	return Verified{from: from, msg: &TimeoutMessage{Timeout: &t, Held: m.Held}, late: true}, nil
 }
 
-func (v *Verifier) certificate(w Window, m *CertificateMessage) error {
-	switch {
-	case (m.QC == nil) == (m.TC == nil):
-		return ErrMessage
-	case m.QC != nil:
-		if m.QC.View <= w.HighQC {
-			return ErrStale
-		}
-		return v.certs.QC(m.QC)
-	default:
-		if m.TC.View < w.View {
-			return ErrStale
-		}
-		return v.certs.TC(m.TC)
+// certificate returns of the message what still counts: of a timeout certificate whose view is over, the certificate in it.
+func (v *Verifier) certificate(w Window, m *CertificateMessage) (Message, error) {
+	if (m.QC == nil) == (m.TC == nil) {
+		return nil, ErrMessage
 	}
+	if m.TC != nil && m.TC.View >= w.View {
+		return m, v.certs.TC(m.TC)
+	}
+	q := m.QC
+	if q == nil {
+		q = &m.TC.HighQC
+	}
+	if q.View <= w.HighQC {
+		return nil, ErrStale
+	}
+	return &CertificateMessage{QC: q}, v.certs.QC(q)
 }
 
-// blocks checks that the blocks are certified, and drops from the end what is not. Either the last one is the target,
-// whose certificate we hold, and the hashes bind the rest; or the last one's justify is verified, which certifies those
-// before it. One pairing check for the whole range.
-func (v *Verifier) blocks(m *BlockResponse) error {
-	if len(m.Blocks) == 0 {
-		return nil
-	}
+// blocks returns those blocks of a response that are certified: all, if the last one is the target, whose certificate we
+// hold, for the hashes bind the rest; else all but the last one, whose justify is verified. One pairing check for the
+// whole range.
+func (v *Verifier) blocks(m *BlockResponse) (Message, error) {
 	if len(m.Blocks) > ResponseBlocksMax {
-		return ErrLimits
+		return nil, ErrLimits
 	}
 	for i, b := range m.Blocks {
+		if b == nil {
+			return nil, ErrMessage
+		}
 		if err := blocktree.CheckLinkage(b); err != nil {
-			return err
+			return nil, err
 		}
 		if i > 0 && (b.Parent != m.Blocks[i-1].ID() || b.Height != m.Blocks[i-1].Height+1) {
-			return blocktree.ErrLinkage
+			return nil, blocktree.ErrLinkage
 		}
 	}
-	last := m.Blocks[len(m.Blocks)-1]
-	if last.ID() == m.Target {
-		return nil
+	n := len(m.Blocks)
+	if n == 0 || m.Blocks[n-1].ID() == m.Target {
+		return m, nil
 	}
-	m.Blocks = m.Blocks[:len(m.Blocks)-1]
-	return v.certs.QC(&last.Justify)
+	return &BlockResponse{Target: m.Target, Blocks: m.Blocks[:n-1]}, v.certs.QC(&m.Blocks[n-1].Justify)
 }

@@ -32,8 +32,8 @@ func (c *Core) onCertificate(q *qc.QuorumCertificate, from qc.NodeID) error {
 		if err := c.applyCertificate(e, q); err != nil {
 			return err
 		}
-	} else if q.View > c.tree.Committed().Block.View {
-		c.fetch(q.Block, from)
+	} else {
+		c.fetch(q.Block, q.View, from)
 	}
 	c.enter(q.View+1, true)
 	return nil
@@ -67,10 +67,10 @@ func (c *Core) enter(v qc.View, byQC bool) {
 	c.candidates = nil
 	clear(c.timeouts)
 	c.rebroadcast = 0
-	c.pushed, c.refused = false, false
+	c.pushed, c.refused, c.shared = false, false, false
 	c.build = nil
 	if v > forgetAfter && c.tree.Len() > 2*forgetAfter {
-		if tip := c.tree.Get(s.HighQC.Block); tip != nil {
+		if tip := c.tip(); tip != nil {
 			c.tree.Forget(v-forgetAfter, tip)
 		}
 	}
@@ -79,7 +79,6 @@ func (c *Core) enter(v qc.View, byQC bool) {
 			delete(c.orphans, id)
 		}
 	}
-	c.updateLeaderDown()
 }
 
 // onTimeout takes a verified timeout: its certificates, then its vote, then itself. The certificates bring us to its view
@@ -171,12 +170,13 @@ func (c *Core) answer(to qc.NodeID) {
 		c.send(to, &CertificateMessage{TC: s.LastTC})
 		return
 	}
-	c.send(to, &CertificateMessage{QC: &s.HighQC})
+	high := s.HighQC // it moves on, the message does not
+	c.send(to, &CertificateMessage{QC: &high})
 }
 
 // updateLeaderDown times a view out at once whose leader cannot be reached.
 func (c *Core) updateLeaderDown() {
-	e := c.tree.Get(c.safety.state.HighQC.Block)
+	e := c.tip()
 	c.pace.LeaderDown(e != nil && c.peerDown[c.leader(c.pace.View(), e)])
 }
 

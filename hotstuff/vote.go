@@ -21,9 +21,9 @@ const (
 	payloadInvalid
 )
 
-// candidatesMax bounds the proposals of one view that are kept: more than one is the leader's fault, and the second is
-// kept only as a block that others may certify.
-const candidatesMax = 2
+// blocksPerView bounds the proposals of one leader in one view that are kept, be the view over or not: more than one is its
+// fault, and the second is kept only as a block that others may certify.
+const blocksPerView = 2
 
 // onProposal takes a verified proposal: certificates first, then the block.
 func (c *Core) onProposal(b *blocktree.Block, from qc.NodeID) error {
@@ -37,12 +37,10 @@ func (c *Core) onProposal(b *blocktree.Block, from qc.NodeID) error {
 func (c *Core) placeProposal(b *blocktree.Block, from qc.NodeID) error {
 	parent := c.tree.Get(b.Parent)
 	if parent == nil {
-		if b.View >= c.pace.View() && b.Height > c.tree.Committed().Block.Height {
-			// The leader function needs the parent: until then anyone may claim to lead, so one block each.
-			if o := c.orphans[b.Proposer]; o == nil || b.View > o.View {
-				c.orphans[b.Proposer] = b
-			}
-			c.fetch(b.Parent, from)
+		// The parent is being fetched since its certificate came, with this proposal at the latest. The leader function
+		// needs it: until then anyone may claim to lead, so one block each is kept.
+		if o := c.orphans[b.Proposer]; b.View >= c.pace.View() && (o == nil || b.View > o.View) {
+			c.orphans[b.Proposer] = b
 		}
 		return nil
 	}
@@ -54,11 +52,11 @@ func (c *Core) placeProposal(b *blocktree.Block, from qc.NodeID) error {
 		c.drop(from, ErrTime)
 		return nil
 	}
-	if b.View == c.pace.View() && len(c.candidates) >= candidatesMax && c.tree.Get(b.ID()) == nil {
+	known := c.tree.Get(b.ID()) != nil
+	if !known && c.tree.Proposed(b.View, b.Proposer) >= blocksPerView {
 		c.drop(from, ErrEquivocation)
 		return nil
 	}
-	known := c.tree.Get(b.ID()) != nil
 	e, err := c.tree.Insert(b)
 	if err != nil {
 		c.drop(from, err)
@@ -84,7 +82,6 @@ func (c *Core) onHeld(e *blocktree.Entry) error {
 		if err := c.applyCertificate(e, q); err != nil {
 			return err
 		}
-		c.updateLeaderDown()
 	}
 	return nil
 }
@@ -151,6 +148,7 @@ func (c *Core) tryVote() error {
 		b := x.entry.Block
 		vote := c.safety.vote(v, b.ID())
 		c.gated = true
+		c.cast++
 		c.collect(vote, c.cfg.Self) // also when another leads next: timeouts may bring the others' votes to us
 		switch next := c.leader(v+1, x.entry); {
 		case next == c.cfg.Self:
@@ -235,21 +233,36 @@ func (c *Core) onSum(s Sum) error {
 	c.sums = slices.DeleteFunc(c.sums, func(k sumKey) bool { return k == sumKey{s.view, s.block} })
 	for _, id := range s.bad {
 		c.drop(id, ErrBadVote)
-		// The slot stays taken by nothing: a good vote of this signer may still come.
-		c.votes[id] = slices.DeleteFunc(c.votes[id], func(v qc.Vote) bool { return v.View == s.view && v.Block == s.block })
+		// The slot stays taken, by a vote for nothing: or each repeat of a bad vote would cost another check.
+		for i := range c.votes[id] {
+			if v := &c.votes[id][i]; v.View == s.view && v.Block == s.block {
+				v.Block = qc.BlockID{}
+			}
+		}
 	}
-	if s.cert == nil {
-		c.trySum(s.view, s.block)
-		return nil
-	}
-	if s.cert.View <= c.safety.state.HighQC.View {
+	if s.cert == nil || s.cert.View <= c.safety.state.HighQC.View {
+		c.trySums()
 		return nil
 	}
 	if err := c.onCertificate(s.cert, c.cfg.Self); err != nil {
 		return err
 	}
 	c.shareCertificate(s.cert)
+	c.trySums()
 	return nil
+}
+
+// trySums takes up what had to wait while sumsMax sums were under way, and what is left after bad votes were dropped.
+func (c *Core) trySums() {
+	count := make(map[sumKey]int)
+	for _, held := range c.votes {
+		for _, v := range held {
+			key := sumKey{v.View, v.Block}
+			if count[key]++; count[key] == c.cfg.Committee.Quorum() && !v.Block.IsZero() {
+				c.trySum(v.View, v.Block)
+			}
+		}
+	}
 }
 
 // shareCertificate broadcasts a certificate that we have just made, unless our own proposal will carry it at once.
@@ -262,7 +275,22 @@ func (c *Core) shareCertificate(q *qc.QuorumCertificate) {
 	if e != nil && c.leader(q.View+1, e) == c.cfg.Self && c.willProposeAtOnce() {
 		return
 	}
+	c.shared = true
 	c.broadcast(&CertificateMessage{QC: q})
+}
+
+// shareWhileHolding broadcasts the certificate by which a leader that holds its proposal has entered the view, wherever it
+// came from: a Byzantine replica may have shown it to the leader alone (PROTOCOL §3, §5).
+func (c *Core) shareWhileHolding() {
+	q := &c.safety.state.HighQC
+	if c.shared || c.build != nil || q.View == 0 || q.View+1 != c.pace.View() {
+		return
+	}
+	if _, ok := c.proposable(); ok && !c.willProposeAtOnce() {
+		c.shared = true
+		held := *q // the high QC moves on, the message does not
+		c.broadcast(&CertificateMessage{QC: &held})
+	}
 }
 
 // dropVotes forgets the votes that a certificate of the view has made useless.

@@ -112,7 +112,7 @@ func TestBacklogStopsPayloadNotViews(t *testing.T) {
 	s.commit(lane[1])
 	expectTrue(t, "at the bound", !s.Admitting() && len(s.build()) == 0 && s.Includable())
 	s.Executed(2)
-	expectTrue(t, "after execution", s.Admitting() && len(s.build()) == 2 && s.Backlog() == 0)
+	expectTrue(t, "after execution", s.Admitting() && len(s.build()) == 2 && s.Stats().BacklogBytes == 0)
 }
 
 // TestHeldLimit: after a batch had to be fetched, its origin's batches are proposed only as far as a quorum holds the very same ones, for some views.
@@ -200,7 +200,7 @@ func TestPushToLeader(t *testing.T) {
 	s.PushToLeader()
 	var got []string
 	for _, push := range s.Ready().Push {
-		got = append(got, fmt.Sprint(push.To, commands(push.Batch)))
+		got = append(got, fmt.Sprintf("%v%v", push.To, commands(push.Batch)))
 	}
 	expect(t, "pushed", got, "n2[own]", "n2[x-0]", "n2[x-1]")
 }

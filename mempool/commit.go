@@ -16,8 +16,8 @@ type commit struct {
 	ownCost int      // of their requests, bytes
 }
 
-// commitQueue holds the committed blocks that are not executed, in order. It has no bound of its own: the Driver stops taking in blocks while Backlog is
-// high. Blocks are names only; the batches of those behind the resolved part are neither loaded nor fetched.
+// commitQueue holds the committed blocks that are not executed, in order. It is as long as execution is behind: a block is a few hundred bytes of names,
+// and the batches of those beyond the resolved part are neither loaded nor fetched.
 type commitQueue struct {
 	queue         []*commit
 	bytes         uint64 // payload of all of them
@@ -26,10 +26,7 @@ type commitQueue struct {
 	emitted       int    // blocks from the front that were given out in Ready.Execute
 }
 
-// Backlog returns the bytes of payload that are committed and not executed. Above Config.BacklogBytes payloads are empty and admission is paused (L13:
-// votes go on).
-func (p *Pool) Backlog() uint64 { return p.commits.bytes }
-
+// behind tells whether execution is so far behind that payloads are empty and admission is paused; votes go on (L13).
 func (p *Pool) behind() bool { return p.commits.bytes >= p.cfg.BacklogBytes }
 
 // Committed takes in the next committed block, each once and in order, with the lanes after it. It comes out in Ready.Execute, after all earlier ones,
@@ -128,8 +125,8 @@ func (p *Pool) Executed(height qc.Height) {
 func (p *Pool) retire(c *commit, executed bool) {
 	p.own.underway -= c.own
 	p.own.pending -= c.ownCost
-	for _, it := range c.items {
-		if executed && !it.kept {
+	if executed {
+		for _, it := range c.items {
 			p.keepRecent(it)
 		}
 	}

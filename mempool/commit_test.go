@@ -65,7 +65,7 @@ func TestCatchingUpIsWindowed(t *testing.T) {
 	expect(t, "it moves by two", s.Ready().Load, x[3].Digest(), x[4].Digest())
 	s.Executed(3)
 	expect(t, "and by one", s.Ready().Load, x[5].Digest())
-	expectTrue(t, "the backlog is all that is left", s.Backlog() == 7*4)
+	expectTrue(t, "the backlog is all that is left", s.Stats().BacklogBytes == 7*4)
 }
 
 // TestLoneReplicaResolvesFromItsDisk: in a committee of one nobody can be asked, and nothing spins.
@@ -80,7 +80,7 @@ func TestLoneReplicaResolvesFromItsDisk(t *testing.T) {
 	}
 	due, ok := s.Deadline()
 	expectTrue(t, "and the driver can sleep", ok && due > 99)
-	s.hold(x...)
+	s.Receive(s.verified(t, x[0]))
 	expect(t, "executed", heights(s.sync().Execute), 1)
 }
 

@@ -2,6 +2,7 @@ package mempool_test
 
 import (
 	"errors"
+	"fmt"
 	"testing"
 
 	"github.com/hotstuffd/hotstuffd/blocktree"
@@ -86,6 +87,22 @@ func TestReadsAloneGetABatch(t *testing.T) {
 	expectTrue(t, "and includable", s.Includable())
 }
 
+// TestBatchInFlightIsNeverDropped: neither a block that names it and is given up, nor a quota, takes an own batch away before it is committed; when it is
+// executed nothing holds on to it.
+func TestBatchInFlightIsNeverDropped(t *testing.T) {
+	s := newSolo(t, 4, func(c *mempool.Config) { c.PeerBytes, c.RecentBytes = 0, 0 })
+	s.submit("a")
+	own := s.at(0).Broadcast[0]
+	lost := s.block(1, own)
+	s.Require(lost, s.tip)
+	s.Cancel(lost.ID())
+	expect(t, "it is still proposed", s.build(), "a")
+	s.commit(own)
+	s.sync()
+	s.Executed(1)
+	expectTrue(t, "and forgotten in the end", s.Stats().Batches == 0)
+}
+
 // TestAdmissionIsBounded: bytes under way pause admission, reads included, until execution frees them.
 func TestAdmissionIsBounded(t *testing.T) {
 	s := newSolo(t, 4, nil)
@@ -114,10 +131,11 @@ func TestAdmissionIsBounded(t *testing.T) {
 // TestDeadBatchesAreAnsweredOnceTheNextLaneIsOpen: the committed height reaches the expiry of the lane's next batch, so it and all that link to it are
 // dead, even those that expire later. Nothing is sent again; requests that were not in a batch yet go into the new lane.
 func TestDeadBatchesAreAnsweredOnceTheNextLaneIsOpen(t *testing.T) {
-	s := newSolo(t, 4, nil)
+	s := newSolo(t, 4, func(c *mempool.Config) { c.PeerBytes = 2 * 4200 })
 	s.submit("a")
 	a := s.at(0).Broadcast[0]
 	expectTrue(t, "expiry is well below the largest distance", a.Expiry == 50)
+	s.hold(s.sign(&mempool.Batch{Origin: 0, Incarnation: blocktree.Incarnation{Starts: 9}, Expiry: 50})) // expires with it
 	s.commitUpTo(20)
 	s.submit("b")
 	b := s.at(10).Broadcast[0]
@@ -133,6 +151,11 @@ func TestDeadBatchesAreAnsweredOnceTheNextLaneIsOpen(t *testing.T) {
 	expectTrue(t, "nobody is answered before it is synced", len(r.Dead) == 0 && len(r.Broadcast) == 0)
 	expectTrue(t, "the draft does not keep the driver awake", deadlineless(s))
 	expectTrue(t, "the dead cannot be named", len(s.build()) == 0 && !s.Includable())
+	expectTrue(t, "the expired one is forgotten, and its successor until it expires is not", s.Stats().Batches == 1)
+	for starts := range uint64(2) {
+		s.hold(s.sign(&mempool.Batch{Origin: 0, Incarnation: blocktree.Incarnation{Starts: 5 + starts}, Expiry: 90}))
+	}
+	expectTrue(t, "it counts towards the quota of its origin", s.Stats().Batches == 2 && s.Stats().Drops.Quota == 1)
 
 	s.Opened(blocktree.Incarnation{Starts: 2})
 	r = s.at(51)
@@ -140,6 +163,57 @@ func TestDeadBatchesAreAnsweredOnceTheNextLaneIsOpen(t *testing.T) {
 	expectTrue(t, "the draft opens the new lane", len(r.Broadcast) == 1 && r.Broadcast[0].Incarnation.Starts == 2 && r.Broadcast[0].Seq == 0)
 	expect(t, "and holds what was never signed", commands(r.Broadcast[0]), "c")
 	expect(t, "which is what can be proposed", s.build(), "c")
+}
+
+// TestClosedLaneGathersWhatItMaySignLater: while no lane is open, full batches wait unsigned, in order, and only a higher incarnation opens one.
+func TestClosedLaneGathersWhatItMaySignLater(t *testing.T) {
+	s := newSolo(t, 4, nil)
+	s.Opened(blocktree.Incarnation{Starts: 9})
+	s.submit("a")
+	expectTrue(t, "an open lane is not replaced", s.at(0).Broadcast[0].Incarnation == laneOne)
+	s.commitUpTo(50)
+	s.sync()
+	long := string(make([]byte, 60))
+	for _, c := range []string{"b", "c", "d"} {
+		s.submit(c, long)
+	}
+	s.Opened(laneOne)
+	expectTrue(t, "the same incarnation opens nothing", len(s.at(1).Broadcast) == 0)
+	s.commitUpTo(52)
+	s.Opened(blocktree.Incarnation{Starts: 2})
+	var got []string
+	for _, b := range s.at(11).Broadcast {
+		got = append(got, fmt.Sprint(b.Incarnation.Starts, "/", b.Seq, " ", commands(b)[0]))
+	}
+	expect(t, "batches", got, "2/0 b", "2/1 c", "2/2 d")
+}
+
+// TestAbandonReturnsEveryOwner: a replica that stops answers all that it took in, in the order of its lane.
+func TestAbandonReturnsEveryOwner(t *testing.T) {
+	s := newSolo(t, 4, nil)
+	s.submit("executed")
+	executed := s.at(0).Broadcast
+	s.commit(executed...)
+	s.sync()
+	s.submit("committed")
+	committed := s.at(10).Broadcast
+	s.commit(committed...)
+	s.sync()
+	s.submit("behind a missing batch")
+	behind := s.at(20).Broadcast
+	s.commit(append(behind, s.lane(2, laneOne, 1, "missing")...)...)
+	s.submit("in flight")
+	s.at(30)
+	s.submit("draft")
+	expect(t, "the rest", s.Abandon(), any("behind a missing batch"), any("in flight"), any("draft"))
+
+	s = newSolo(t, 4, nil)
+	s.submit("dead")
+	s.at(0)
+	s.commitUpTo(50)
+	s.submit("closed", string(make([]byte, 100)))
+	s.submit("draft")
+	expect(t, "while no lane is open", s.Abandon(), any("dead"), any("closed"), any("draft"))
 }
 
 func deadlineless(s *solo) bool {
@@ -212,7 +286,7 @@ func TestSnapshotPassesPendingRequests(t *testing.T) {
 		expect(t, "unknown", r.Unknown, any("a"), any("b"), any("c"))
 		s.tip, s.height = lanes, 9
 		expect(t, "the rest goes on", s.build(), "d")
-		expectTrue(t, "and the accounts hold it alone", s.Stats().Underway == 1 && s.Backlog() == 0)
+		expectTrue(t, "and the accounts hold it alone", s.Stats().Underway == 1 && s.Stats().BacklogBytes == 0)
 	})
 	t.Run("beyond our lane", func(t *testing.T) {
 		s, _ := setup()

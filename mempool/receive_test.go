@@ -31,6 +31,28 @@ func TestQuotaHoldsOnlyForWhatNoBlockNames(t *testing.T) {
 	expectTrue(t, "without the block the quota holds again", s.Stats().Batches == 4)
 	expectTrue(t, "the nearest are kept", s.Lookup(lane[2].Digest()) != nil && s.Lookup(lane[3].Digest()) == nil)
 	expect(t, "and can be proposed", s.build(), "x-0", "x-1", "x-2", "y-0")
+
+	s.commit(lane[:3]...)
+	s.sync()
+	s.Executed(1)
+	s.commit()
+	next := s.lane(1, blocktree.Incarnation{Starts: 2}, 5, "z")
+	s.hold(next...)
+	expectTrue(t, "what was executed makes room for as much, and no more", s.Lookup(next[2].Digest()) != nil && s.Lookup(next[3].Digest()) == nil)
+}
+
+// TestQuotaDropsTheLaterSibling: of two batches for one position that blocks named and gave up, the one that came first is kept.
+func TestQuotaDropsTheLaterSibling(t *testing.T) {
+	s := newSolo(t, 4, func(c *mempool.Config) { c.PeerBytes = 4200 })
+	left, right := s.lane(1, laneOne, 1, "left"), s.lane(1, laneOne, 1, "right")
+	onLeft, onRight := s.block(1, left...), s.block(2, right...)
+	s.Require(onLeft, s.tip)
+	s.Require(onRight, s.tip)
+	s.hold(left[0], right[0])
+	s.Cancel(onLeft.ID())
+	s.Cancel(onRight.ID())
+	expect(t, "kept", s.build(), "left-0")
+	expectTrue(t, "dropped", s.Lookup(right[0].Digest()) == nil)
 }
 
 // TestStaleAndOversizedAreDropped: a batch that no block can name takes no memory.

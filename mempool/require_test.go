@@ -17,10 +17,12 @@ func TestAvailableMeansHeldAndSynced(t *testing.T) {
 	s.hold(lane[0])
 	s.Require(b, s.tip)
 	s.Receive(s.verified(t, lane[1]))
+	twin := s.block(3, lane...)
+	s.Require(twin, s.tip)
 	r := s.Ready()
-	expectTrue(t, "held is not enough", len(r.Available) == 0 && len(r.Persist) == 1)
+	expectTrue(t, "held is not enough", len(r.Available) == 0 && len(r.Persist) == 1 && s.Stats().Missing == 0)
 	s.Persisted(r.Persist)
-	expect(t, "synced is", s.Ready().Available, b.ID())
+	expect(t, "synced is", s.Ready().Available, b.ID(), twin.ID())
 	s.Require(b, s.tip)
 	expect(t, "asked again, answered again", s.Ready().Available, b.ID())
 	empty := s.block(2)
@@ -34,7 +36,7 @@ func TestAvailableMeansHeldAndSynced(t *testing.T) {
 // TestPayloadThatLies: every field of a reference is checked against the batch, whether the batch came before the block or after it; and so are the link
 // to its predecessor and the genesis limits.
 func TestPayloadThatLies(t *testing.T) {
-	other := newRoster(t, 4).lane(1, laneOne, 2, "other")
+	other := newRoster(t, 4).lane(1, laneOne, 2, "y") // of the same size
 	for name, spoil := range map[string]func(b *blocktree.Block){
 		"bytes":           func(b *blocktree.Block) { b.Payload[1].Bytes++ },
 		"expiry":          func(b *blocktree.Block) { b.Payload[1].Expiry++ },
@@ -167,9 +169,10 @@ func TestRequirementsAreBounded(t *testing.T) {
 	}
 	s.Require(blocks[0], s.tip)
 	expectTrue(t, "32 are pinned", s.Stats().Required == 32 && s.Stats().Batches == 32)
-	s.hold(s.lane(1, laneOne, 1, "x99")...)
-	s.Require(blocks[99], s.tip)
-	expect(t, "the newest among them", s.Ready().Available, blocks[99].ID())
+	for _, tag := range []string{"x0", "x67", "x68", "x99"} {
+		s.Receive(s.verified(t, s.lane(1, laneOne, 1, tag)[0]))
+	}
+	expect(t, "the newest", s.sync().Available, blocks[68].ID(), blocks[99].ID())
 	s.commitUpTo(1)
 	expectTrue(t, "all are forgotten at their height", s.Stats().Required == 0 && s.Stats().Missing == 0)
 }
@@ -178,12 +181,15 @@ func TestRequirementsAreBounded(t *testing.T) {
 func TestGuessedDigest(t *testing.T) {
 	s := newSolo(t, 4, nil)
 	own := s.lane(0, laneOne, 1, "a")[0]
-	b := s.block(1, own)
+	b, liar := s.block(1, own), s.block(2, own)
+	liar.Payload[0].Expiry--
 	s.Require(b, s.tip)
+	s.Require(liar, s.tip)
 	s.submit("a-0")
 	r := s.at(0)
 	expectTrue(t, "it is the same batch", len(r.Broadcast) == 1 && r.Broadcast[0].Digest() == own.Digest())
 	expect(t, "available", r.Available, b.ID())
+	expect(t, "invalid", r.Invalid, liar.ID())
 	s.commit(own)
 	expect(t, "owner", s.sync().Execute[0].Spans[0], mempool.Span{Owner: "a-0", Count: 1})
 }

@@ -11,8 +11,9 @@
 //   - Send and Broadcast that never block: what does not fit into a peer's bounded queue is dropped, and counted by
 //     reason.
 //   - PeerUp and PeerDown, strictly alternating for each peer. A peer is up only once both sides have taken the
-//     other's hello, and it is down at once when it closes, within about a third of a second when its process dies
-//     and its host says that the port is closed, and after the idle timeout of five seconds in all other cases.
+//     other's hello. It is down at once when it closes. When its process dies and its host says that the port is
+//     closed, it is down within about a third of a second if frames are sent to it, and within about two seconds on
+//     an idle connection. In all other cases it is down after the idle timeout of five seconds.
 //   - A restarted replica is connected again at once: it dials everybody, and the newest connection of an identity wins.
 //
 // # What it never does

@@ -24,7 +24,7 @@ func TestMeshDeliversEveryClassInOrder(t *testing.T) {
 			t.Fatalf("n%d counts %d connected, wanted 3", r.id, up)
 		}
 	}
-	const count = 60
+	const count = 28
 	for _, r := range replicas {
 		for i := range uint32(count) {
 			for class := range hsnet.Class(hsnet.Classes) {
@@ -142,5 +142,26 @@ func TestListenSaysWhatIsWrong(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "\n") {
 			t.Errorf("wanted one line with %q, got %v", want, err)
 		}
+	}
+}
+
+// A peer that cannot be reached is reported once, with the reason, and named in the status.
+func TestUnreachablePeersAreReported(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, 3)
+	c.peers[2].Address = "127.0.0.1" // no port
+	r := c.start(0)
+	r.awaitLog("cannot connect to peer", "n2", "missing port")
+	r.awaitLog("cannot connect to peer", "n1", "no answer")
+	if len(r.logs) != 0 {
+		t.Errorf("more was logged: %q", <-r.logs)
+	}
+	for i, want := range []string{"no answer", "missing port"} {
+		if got := r.Peers()[i]; got.Up || !strings.Contains(got.Problem, want) {
+			t.Errorf("status %+v, wanted problem %q", got, want)
+		}
+	}
+	if r.Connected() != 0 {
+		t.Errorf("%d connected", r.Connected())
 	}
 }

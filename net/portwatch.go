@@ -8,8 +8,8 @@ import (
 )
 
 const (
-	lookActive     = 100 * time.Millisecond // how often an eye is kept on a connection on which something was sent
-	lookIdle       = 400 * time.Millisecond // and on an idle one: its keep-alive wakes both sides once a second anyway
+	lookBusy       = 100 * time.Millisecond // how often an eye is kept on a connection while frames are sent
+	lookIdle       = 1 * time.Second        // and on an idle one, where only keep-alives show whether the peer lives
 	challengeGrace = 100 * time.Millisecond // and three round trips
 )
 
@@ -29,28 +29,34 @@ func (s *session) watchPort() {
 	defer socket.Close()
 	refused := make(chan struct{}, 1)
 	s.p.n.tasks.Go(func() { awaitRefusals(socket, refused) })
-	timer := time.NewTimer(lookActive)
+	timer := time.NewTimer(lookBusy)
 	defer timer.Stop()
 	before := s.conn.ConnectionStats()
+	wrote := s.wrote
 	for {
 		select {
 		case <-s.conn.Context().Done():
 			return
-		case <-timer.C:
-			now := s.conn.ConnectionStats()
-			active := now.PacketsSent != before.PacketsSent
-			if active && now.PacketsReceived == before.PacketsReceived {
-				_, _ = socket.Write([]byte{0}) // an error is a refusal of the last one: the next will be refused too
-			}
-			if before = now; active {
-				timer.Reset(lookActive)
-			} else {
-				timer.Reset(lookIdle)
-			}
 		case <-refused:
 			if !s.challenge() {
 				s.close(codeGone)
 				return
+			}
+		case <-wrote: // was idle
+			wrote = nil
+			timer.Reset(lookBusy)
+		case <-timer.C:
+			now := s.conn.ConnectionStats()
+			sent, heard := now.PacketsSent != before.PacketsSent, now.PacketsReceived != before.PacketsReceived
+			before = now
+			if sent && !heard {
+				_, _ = socket.Write([]byte{0}) // an error is a refusal of the last one: the next will be refused too
+			}
+			if busy := wrote == nil; sent && (busy || !heard) {
+				timer.Reset(lookBusy)
+			} else {
+				wrote = s.wrote
+				timer.Reset(lookIdle)
 			}
 		}
 	}

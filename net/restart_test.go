@@ -2,6 +2,8 @@ package hsnet_test
 
 import (
 	"bufio"
+	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -11,6 +13,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/quic-go/quic-go"
 
 	hsnet "github.com/hotstuffd/hotstuffd/net"
 	"github.com/hotstuffd/hotstuffd/qc"
@@ -46,6 +50,7 @@ func runReplica() {
 		return
 	}
 	n.Start()
+	fmt.Println("started")
 	_ = bufio.NewScanner(os.Stdin).Scan()
 	n.Close()
 }
@@ -101,23 +106,29 @@ func (p *process) awaitLines(t testing.TB, want ...string) {
 	}
 }
 
-// A killed process is known to be down long before the idle timeout, and a restarted one is connected again within a
-// second on both sides: as the pair's follower (n0 below its peers) and as its arbiter (n3 above them).
+// A killed process is known to be down long before the idle timeout, at once if frames are sent to it, and a restarted
+// one is connected again within a second on both sides: as the pair's follower (n0 below its peers) and as its arbiter
+// (n3 above them).
 func TestKilledReplicaIsDownSoonAndBackAtOnce(t *testing.T) {
 	for _, victim := range []int{0, 3} {
-		t.Run(fmt.Sprintf("n%d", victim), func(t *testing.T) {
-			c := newCluster(t, 4)
-			var others []*replica
-			process := c.spawn(victim)
-			for id := range c.peers {
-				if id != victim {
-					others = append(others, c.start(id))
+		for _, chatter := range []bool{false, true} {
+			t.Run(fmt.Sprintf("n%d/chatter=%v", victim, chatter), func(t *testing.T) {
+				c := newCluster(t, 4)
+				var others []*replica
+				process := c.spawn(victim)
+				for id := range c.peers {
+					if id != victim {
+						others = append(others, c.start(id))
+					}
 				}
-			}
-			for _, r := range others {
-				r.awaitUp(3)
-			}
-			for round := range 3 {
+				for _, r := range others {
+					r.awaitUp(3)
+				}
+				downWithin := 4 * time.Second
+				if chatter {
+					downWithin = time.Second
+					defer broadcastNowAndThen(others)()
+				}
 				killed := time.Now()
 				process.kill()
 				for _, r := range others {
@@ -134,13 +145,32 @@ func TestKilledReplicaIsDownSoonAndBackAtOnce(t *testing.T) {
 				}
 				process.awaitLines(t, lines...)
 				up := time.Since(restarted)
-				t.Logf("round %d: down after %v, up again after %v", round, down, up)
-				if down > 2*time.Second || up > time.Second {
-					t.Errorf("round %d: down after %v, wanted under 2s; up again after %v, wanted under 1s", round, down, up)
+				t.Logf("down after %v, up again after %v", down, up)
+				if down > downWithin || up > time.Second {
+					t.Errorf("down after %v, wanted under %v; up again after %v, wanted under 1s", down, downWithin, up)
 				}
-			}
-		})
+			})
+		}
 	}
+}
+
+// broadcastNowAndThen sends a frame every few milliseconds, as views do.
+func broadcastNowAndThen(replicas []*replica) (stop func()) {
+	ticker, done, ended := time.NewTicker(10*time.Millisecond), make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		for {
+			select {
+			case <-ticker.C:
+				for _, r := range replicas {
+					r.Broadcast(hsnet.Consensus, make([]byte, 200))
+				}
+			case <-done:
+				return
+			}
+		}
+	}()
+	return func() { ticker.Stop(); close(done); <-ended }
 }
 
 // A process that is restarted before anybody noticed its death replaces its old connections at once.
@@ -167,5 +197,21 @@ func TestRestartBeforeItsDeathIsNoticed(t *testing.T) {
 			}
 			process.awaitLines(t, "frame n1 consensus 77")
 		})
+	}
+}
+
+// A restarted process disowns the connections of its former life with a stateless reset, so their other ends need not
+// wait for the idle timeout.
+func TestRestartedReplicaResetsOldConnections(t *testing.T) {
+	c := newCluster(t, 2)
+	process := c.spawn(1)
+	process.awaitLines(t, "started")
+	p := connectRaw(t, c.peers[1].Address, c.keys[0]).hello(testChain, 0, 7).welcomed()
+	process.kill()
+	c.spawn(1).awaitLines(t, "started")
+	p.write(make([]byte, 1000))
+	await(t, p.conn.Context().Done(), "end of the connection")
+	if _, ok := errors.AsType[*quic.StatelessResetError](context.Cause(p.conn.Context())); !ok {
+		t.Errorf("the connection ended with %v, wanted a stateless reset", context.Cause(p.conn.Context()))
 	}
 }

@@ -28,6 +28,7 @@ type session struct {
 	in     *quic.ReceiveStream
 	out    [Classes]*quic.SendStream
 	queues [Classes]*queue
+	wrote  chan struct{} // capacity 1: frames were sent; wakes watchPort
 	since  time.Time
 	failed sync.Once
 }
@@ -35,7 +36,7 @@ type session struct {
 // newSession opens the remaining streams. Streams are opened in the order of the classes, and QUIC accepts them in
 // that order, so a stream needs no label.
 func newSession(p *peer, c *candidate) (*session, error) {
-	s := &session{p: p, conn: c.conn, hello: c.hello, in: c.in, since: time.Now()}
+	s := &session{p: p, conn: c.conn, hello: c.hello, in: c.in, wrote: make(chan struct{}, 1), since: time.Now()}
 	s.out[Consensus] = c.out
 	for class := range Class(Classes) {
 		s.queues[class] = newQueue(class, p.n.cfg.Limits[class])
@@ -107,6 +108,10 @@ func (s *session) write(class Class) {
 			}
 		}
 		s.p.n.counters.sent[class].add(taken)
+		select {
+		case s.wrote <- struct{}{}:
+		default:
+		}
 	}
 }
 

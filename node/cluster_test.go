@@ -208,3 +208,59 @@ func (c *cluster) query(i int) string {
 	}
 	return string(reply)
 }
+
+// With one replica stopped the other three go on; when it comes back it catches up with what it missed, and agrees.
+func TestStoppedReplicaCatchesUp(t *testing.T) {
+	c := newCluster(t, 4)
+	for i := range 4 {
+		c.start(i)
+	}
+	c.do(0, "before")
+	c.stop(2)
+	for k := range 50 {
+		c.do(k%2, fmt.Sprintf("missed-%d", k))
+	}
+	c.start(2)
+	if got := c.do(2, "after"); got[:3] != "52:" {
+		t.Fatalf("the replica that was away gives %q, want the 52nd command's result", got)
+	}
+	c.agree()
+}
+
+// Replicas that all stop and start again have every command that was answered, and go on.
+func TestAllRestart(t *testing.T) {
+	c := newCluster(t, 4)
+	for round := range 3 {
+		for i := range 4 {
+			c.start(i)
+		}
+		for k := range 20 {
+			c.do(k%4, fmt.Sprintf("round-%d-%d", round, k))
+		}
+		if got, want := c.query(round), fmt.Sprint(20*(round+1)); got != want {
+			t.Fatalf("round %d: %s commands, want %s", round, got, want)
+		}
+		c.agree()
+		for i := range 4 {
+			c.stop(i)
+		}
+	}
+}
+
+// A replica that starts when the others are long under way takes part, from an empty store.
+func TestLateReplicaJoins(t *testing.T) {
+	c := newCluster(t, 4)
+	for i := range 3 {
+		c.start(i)
+	}
+	for k := range 60 {
+		c.do(k%3, fmt.Sprintf("early-%d", k))
+	}
+	c.start(3)
+	if got := c.query(3); got != "60" {
+		t.Fatalf("the late replica counts %s commands, want 60", got)
+	}
+	c.stop(0) // now the late one is needed for every quorum
+	c.do(3, "quorum")
+	c.agree()
+}

@@ -31,14 +31,15 @@ type Driver struct {
 	edges Edges
 	load  loadMeter
 
-	includable bool          // what the core was told last
-	out        mempool.Ready // of the mempool, not yet performed
+	includable bool               // what the core was told last
+	out        mempool.Ready      // of the mempool, not yet performed
+	reached    map[qc.NodeID]bool // peers of which a PeerChange has told
 }
 
 // NewDriver returns a driver. The core and the pool must stand at the same committed block, and belong to the driver from
 // now on.
 func NewDriver(core *hotstuff.Core, pool *mempool.Pool, edges Edges) *Driver {
-	return &Driver{core: core, pool: pool, edges: edges}
+	return &Driver{core: core, pool: pool, edges: edges, reached: make(map[qc.NodeID]bool)}
 }
 
 // Core returns the core, for reading between turns.
@@ -80,6 +81,9 @@ func (d *Driver) Deadline() qc.Ticks {
 	return at
 }
 
+// Reached tells whether a peer was ever up or down since the start: until then nothing is known of it.
+func (d *Driver) Reached(id qc.NodeID) bool { return d.reached[id] }
+
 func (d *Driver) take(e Event) error {
 	switch e := e.(type) {
 	case Received:
@@ -98,6 +102,7 @@ func (d *Driver) take(e Event) error {
 	case Executed:
 		d.pool.Executed(e.Height)
 	case PeerChange:
+		d.reached[e.ID] = true
 		if e.Up {
 			d.pool.Connected(e.ID)
 		}

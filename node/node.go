@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"runtime"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/hotstuffd/hotstuffd/app"
@@ -52,8 +51,7 @@ type Node struct {
 	start     time.Time
 	unplayed  []hotstuff.Committed
 
-	progress    progress
-	synced      atomic.Bool // the block of the high QC is held
+	progress    published
 	admission   *admission
 	lastApplied struct {
 		mu    sync.Mutex
@@ -154,7 +152,7 @@ func (n *Node) assemble(o Options) error {
 	if err != nil {
 		return err
 	}
-	n.logger.Info("recovered", "node", n.self, "view", core.View(), "committed", rec.core.Committed.Height, "replay", rec.replayTo,
+	n.logger.Info("recovered", "replica", n.self, "view", core.View(), "committed", rec.core.Committed.Height, "replay", rec.replayTo,
 		"held_batches", len(rec.held))
 	return n.connect(o, core, pool, genesis, identities, rec.replayTo)
 }
@@ -294,12 +292,16 @@ func (n *Node) loop(ctx context.Context) error {
 	n.unplayed = nil
 	timer := time.NewTimer(0)
 	defer timer.Stop()
+	unreached := time.After(reachGrace)
 	for {
+		grace := false
 		select {
 		case <-ctx.Done():
 			return nil
 		case err := <-n.failure:
 			return err
+		case <-unreached:
+			grace = true
 		case <-timer.C:
 		case <-n.inbox.wake:
 		}
@@ -307,6 +309,11 @@ func (n *Node) loop(ctx context.Context) error {
 		at := n.now()
 		if err := n.driver.Turn(at, events); err != nil {
 			return err
+		}
+		if grace { // after the turn: what has come may tell of them
+			if err := n.driver.Turn(at, n.silent()); err != nil {
+				return err
+			}
 		}
 		n.publish()
 		due := n.driver.Deadline()
@@ -318,13 +325,30 @@ func (n *Node) loop(ctx context.Context) error {
 	}
 }
 
+// reachGrace is how long after the start a peer that was never reached counts as neither up nor down. After it, its
+// views are not waited for.
+const reachGrace = 500 * time.Millisecond
+
+// silent returns that the peers which were never reached are down.
+func (n *Node) silent() (events []Event) {
+	for id := range qc.NodeID(n.committee.Size()) {
+		if id != n.self && !n.driver.Reached(id) {
+			events = append(events, PeerChange{ID: id})
+		}
+	}
+	return events
+}
+
 // publish shows the others where the loop stands.
 func (n *Node) publish() {
 	core := n.driver.Core()
 	n.peers.publish(core.Window())
 	f := core.Frontier()
-	n.synced.Store(f.Known)
-	n.progress.publish(f.View, f.Leader, core.Tree().Committed().Block.Height)
+	p := progress{view: f.View, leader: f.Leader, committed: core.Tree().Committed().Block.Height, synced: f.Known, votes: core.Votes(), pool: n.driver.Pool().Stats()}
+	if v := core.Safety().LastVoted; v != nil {
+		p.voted = v.View
+	}
+	n.progress.set(p)
 	n.admission.set(n.driver.Pool().Admitting())
 }
 

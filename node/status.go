@@ -18,22 +18,31 @@ var errStopped = errors.New("node is stopping")
 
 // progress is the loop's view of itself, published once a turn for everybody else.
 type progress struct {
-	mu        sync.Mutex
 	view      qc.View
 	leader    qc.NodeID
 	committed qc.Height
+	voted     qc.View // newest view voted in
+	votes     uint64  // cast since the start
+	synced    bool    // the block of the high QC is held
+	pool      mempool.Stats
 }
 
-func (p *progress) publish(view qc.View, leader qc.NodeID, committed qc.Height) {
-	p.mu.Lock()
-	p.view, p.leader, p.committed = view, leader, committed
-	p.mu.Unlock()
+// published is a progress that one goroutine writes and others read.
+type published struct {
+	mu    sync.Mutex
+	value progress
 }
 
-func (p *progress) read() (qc.View, qc.NodeID, qc.Height) {
+func (p *published) set(v progress) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.view, p.leader, p.committed
+	p.value = v
+}
+
+func (p *published) read() progress {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.value
 }
 
 // statusWait is how long a status waits for the executor to come to the end of a block, before the last digest is shown.
@@ -45,9 +54,9 @@ const behindMax = 16
 // Status implements server.Node. Height, block, commands and digest belong together: they are taken between two blocks.
 func (n *Node) Status() server.Status {
 	applied := n.applied()
-	view, leader, committed := n.progress.read()
+	p := n.progress.read()
 	return server.Status{
-		ID: uint16(n.self), View: uint64(view), Leader: uint16(leader), CommittedHeight: uint64(max(committed, applied.Height)),
+		ID: uint16(n.self), View: uint64(p.view), Leader: uint16(p.leader), CommittedHeight: uint64(max(p.committed, applied.Height)),
 		AppliedHeight: uint64(applied.Height), CommittedCommands: applied.Commands, LastBlock: applied.Block.Hex(),
 		StateDigest: fmt.Sprintf("%x", applied.Digest), PeersConnected: n.network.Connected(),
 		Chain: n.committee.Chain.Hex(), Nodes: n.committee.Size(),
@@ -79,11 +88,11 @@ func (n *Node) Ready() (ok bool, reason string) {
 		return false, fmt.Sprintf("in touch with %d of %d replicas, a quorum is %d", have, n.committee.Size(), want)
 	}
 	applied, _ := n.executor.progress.get()
-	_, _, committed := n.progress.read()
-	if applied+behindMax < uint64(committed) {
-		return false, fmt.Sprintf("catching up: applied %d of %d blocks", applied, committed)
+	p := n.progress.read()
+	if applied+behindMax < uint64(p.committed) {
+		return false, fmt.Sprintf("catching up: applied %d of %d blocks", applied, p.committed)
 	}
-	if !n.synced.Load() {
+	if !p.synced {
 		return false, "catching up: fetching blocks"
 	}
 	return true, ""

@@ -146,9 +146,9 @@ func commit(height qc.Height) hotstuff.CommitRecord {
 
 // batch returns the seq-th batch of node 1 in an incarnation, with a blob of the given size.
 func batch(starts, seq uint64, size int) *mempool.Batch {
-	b := &mempool.Batch{Origin: 1, Incarnation: blocktree.Incarnation{Starts: starts}, Seq: seq, Expiry: 9, Blob: make([]byte, size)}
-	for i := range b.Blob {
-		b.Blob[i] = byte(i)
+	b := &mempool.Batch{Origin: 1, Incarnation: blocktree.Incarnation{Starts: starts}, Seq: seq, Expiry: 9}
+	for i := range size {
+		b.Blob = append(b.Blob, byte(i))
 	}
 	if size >= 8 {
 		binary.BigEndian.PutUint64(b.Blob, seq)

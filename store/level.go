@@ -32,7 +32,7 @@ func levelOptions(writeBuffer int) *opt.Options {
 	return &opt.Options{
 		Strict:                       opt.StrictAll &^ (opt.StrictJournal | opt.StrictManifest),
 		WriteBuffer:                  writeBuffer,
-		DisableLargeBatchTransaction: true, // else a batch above the write buffer bypasses the journal
+		DisableLargeBatchTransaction: true, // one path for all: larger batches would go around the journal, into tables
 		NoWriteMerge:                 true,
 		Compression:                  opt.NoCompression, // hashes and signatures do not compress
 		BlockCacheCapacity:           4 * opt.MiB,

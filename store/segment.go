@@ -16,7 +16,7 @@ import (
 // Payload lies in segment files, payload/00000001.seg and up: a header of one sector, then frames, then zeros up to the
 // size that was set aside. A frame is what one AppendBatches wrote. Frames are numbered from 1 across all segments, and a
 // segment's header says with which number it starts, so a missing or short segment shows. A segment explains itself: it
-// can be read, and removed, without any other.
+// can be read, and removed, without any other, and its batches' expiries bound the heights at which a block may name them.
 //
 // Header: magic (8 bytes), chain (32), number of the segment (8), number of its first frame (8), CRC-32C (4).
 // Frame: magic (4), number (8), body's length (4), CRC-32C over number, length and body (4), then the body: batches, each

@@ -9,7 +9,6 @@ import (
 
 // Domains of the digests. No input of one can be an input of another.
 const (
-	domainState = "hotstuffd/kv/state\x00\x01"
 	domainInner = "hotstuffd/kv/inner\x00\x01"
 	domainLeaf  = "hotstuffd/kv/leaf\x00\x01"
 	domainEntry = "hotstuffd/kv/entry\x00\x01"
@@ -19,10 +18,7 @@ const (
 // call, over at most 16 entries of at most longEntryBytes each, besides the data of long entries that changed themselves.
 func (t *trie) sum() [sha256.Size]byte {
 	var d digester
-	below := d.inner(&t.root, 0)
-	b := append(d.buf[:0], domainState...)
-	b = binary.BigEndian.AppendUint64(b, uint64(t.keys))
-	return sha256.Sum256(append(b, below[:]...))
+	return d.inner(&t.root, 0)
 }
 
 // digester lends its buffer to one digest at a time.

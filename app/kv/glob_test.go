@@ -41,6 +41,10 @@ func TestGlobWorkIsBounded(t *testing.T) {
 	if used := 1<<30 - steps; used > 2*len(pattern)*len(text) {
 		t.Errorf("%d steps for %d times %d bytes", used, len(pattern), len(text))
 	}
+	steps = 10
+	if kv.Glob([]byte("a*"), []byte(text), &steps) || steps != 0 {
+		t.Errorf("a match beyond the budget, %d steps left", steps)
+	}
 }
 
 // A hostile pattern over long keys is quadratic: the budget ends it with an error, and SCAN never gets stuck on it.

@@ -29,8 +29,10 @@ func group(name, short string) *cobra.Command {
 	return &cobra.Command{
 		Use:   name,
 		Short: short,
-		Args:  func(c *cobra.Command, args []string) error { return unknownCommand(c, args) },
-		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
+		// A name with two letters wrong is still known.
+		SuggestionsMinimumDistance: 2,
+		Args:                       func(c *cobra.Command, args []string) error { return unknownCommand(c, args) },
+		RunE:                       func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 }
 

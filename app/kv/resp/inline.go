@@ -7,15 +7,13 @@ import (
 
 // nextInline parses a line of words.
 func (p *Parser) nextInline(buf []byte) ([][]byte, int, error) {
-	end := bytes.IndexByte(buf[p.searched:], '\n')
+	end := bytes.IndexByte(buf, '\n') // from the start each time: the line is short, and this is fast
 	if end < 0 {
-		p.searched = len(buf)
 		if len(buf) > InlineBytesMax {
 			return nil, 0, ProtocolError("too big inline request")
 		}
 		return nil, 0, nil
 	}
-	end += p.searched
 	if end > InlineBytesMax || end > p.limits.CommandBytes {
 		return nil, 0, ProtocolError("too big inline request")
 	}

@@ -29,11 +29,10 @@ type Parser struct {
 	limits Limits
 
 	// Progress inside the command at the front of the buffer, so that each byte is looked at once however it arrives.
-	want     int    // arguments announced; 0: the head was not read yet
-	spans    []span // arguments read, relative to the command's start
-	bulk     int    // length of the argument that is being read; -1: its head was not read yet
-	pos      int    // bytes parsed
-	searched int    // bytes of an inline command without a line end
+	want  int    // arguments announced; 0: the head was not read yet
+	spans []span // arguments read, relative to the command's start
+	bulk  int    // length of the argument that is being read; -1: its head was not read yet
+	pos   int    // bytes parsed
 
 	args [][]byte
 	text []byte // arguments of an inline command, without quotes and escapes
@@ -117,7 +116,7 @@ func (p *Parser) argument(buf []byte) (ok bool, err error) {
 
 // reset makes the parser ready for the next command, and keeps args for reuse unless they are many.
 func (p *Parser) reset(args [][]byte) {
-	p.want, p.pos, p.searched = 0, 0, 0
+	p.want, p.pos = 0, 0
 	p.spans, p.args = p.spans[:0], args
 	if cap(args) > keptArguments {
 		p.spans, p.args = nil, nil

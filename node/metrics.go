@@ -1,0 +1,84 @@
+package node
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/hotstuffd/hotstuffd/mempool"
+	hsnet "github.com/hotstuffd/hotstuffd/net"
+)
+
+// Collectors returns the replica's metrics, for a prometheus registry of the caller's.
+func (n *Node) Collectors() []prometheus.Collector {
+	return []prometheus.Collector{metrics{n}, n.peers.dropped.counts}
+}
+
+// metrics reads what loop, mempool and network publish, when it is asked and not before.
+type metrics struct{ n *Node }
+
+func describe(name, help string, labels ...string) *prometheus.Desc {
+	return prometheus.NewDesc("hotstuffd_"+name, help, labels, nil)
+}
+
+var (
+	descView      = describe("view", "Present view.")
+	descVoted     = describe("voted_view", "Newest view that this replica voted in.")
+	descVotes     = describe("votes_total", "Votes cast since the start.")
+	descCommitted = describe("committed_height", "Height of the newest committed block.")
+	descApplied   = describe("applied_height", "Height of the newest applied block.")
+	descPending   = describe("mempool_pending_bytes", "Own requests taken in and not answered, bytes.")
+	descMissing   = describe("mempool_missing_batches", "Named batches that are being fetched.")
+	descBacklog   = describe("mempool_backlog_bytes", "Payload committed and not executed, bytes.")
+	descRefused   = describe("mempool_refused_batches_total", "Received batches that were not kept, by reason.", "reason")
+	descPeers     = describe("peers_connected", "Replicas that are connected, this one not counted.")
+	descFrames    = describe("net_frames_total", "Frames by class and direction.", "class", "direction")
+	descBytes     = describe("net_bytes_total", "Bytes of frames by class and direction.", "class", "direction")
+	descLost      = describe("net_dropped_frames_total", "Outgoing frames dropped, by class and reason.", "class", "reason")
+	descFaults    = describe("net_faults_total", "Connections refused or ended for a fault of the peer's.", "fault")
+)
+
+// Describe implements prometheus.Collector.
+func (m metrics) Describe(ch chan<- *prometheus.Desc) { prometheus.DescribeByCollect(m, ch) }
+
+// Collect implements prometheus.Collector.
+func (m metrics) Collect(ch chan<- prometheus.Metric) {
+	p := m.n.progress.read()
+	applied, _ := m.n.executor.progress.get()
+	gauge := func(d *prometheus.Desc, v float64) { ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v) }
+	gauge(descView, float64(p.view))
+	gauge(descVoted, float64(p.voted))
+	gauge(descCommitted, float64(p.committed))
+	gauge(descApplied, float64(applied))
+	gauge(descPeers, float64(m.n.network.Connected()))
+	collectPool(ch, p.pool)
+	counter(ch, descVotes, p.votes)
+	collectNet(ch, m.n.network.Stats())
+}
+
+func counter(ch chan<- prometheus.Metric, d *prometheus.Desc, v uint64, labels ...string) {
+	ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(v), labels...)
+}
+
+func collectPool(ch chan<- prometheus.Metric, s mempool.Stats) {
+	ch <- prometheus.MustNewConstMetric(descPending, prometheus.GaugeValue, float64(s.PendingBytes))
+	ch <- prometheus.MustNewConstMetric(descMissing, prometheus.GaugeValue, float64(s.Missing))
+	ch <- prometheus.MustNewConstMetric(descBacklog, prometheus.GaugeValue, float64(s.BacklogBytes))
+	counter(ch, descRefused, s.Drops.Oversized, "oversized")
+	counter(ch, descRefused, s.Drops.Stale, "stale")
+	counter(ch, descRefused, s.Drops.Quota, "quota")
+	counter(ch, descRefused, s.Drops.Sibling, "sibling")
+}
+
+func collectNet(ch chan<- prometheus.Metric, s hsnet.Stats) {
+	for class := range hsnet.Class(hsnet.Classes) {
+		counter(ch, descFrames, s.Sent[class].Frames, class.String(), "sent")
+		counter(ch, descFrames, s.Received[class].Frames, class.String(), "received")
+		counter(ch, descBytes, s.Sent[class].Bytes, class.String(), "sent")
+		counter(ch, descBytes, s.Received[class].Bytes, class.String(), "received")
+		for reason, lost := range s.Dropped[class] {
+			counter(ch, descLost, lost, class.String(), hsnet.DropReason(reason).String())
+		}
+	}
+	for fault, count := range s.Faults {
+		counter(ch, descFaults, count, hsnet.Fault(fault).String())
+	}
+}

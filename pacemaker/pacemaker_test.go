@@ -1,0 +1,159 @@
+package pacemaker_test
+
+import (
+	"testing"
+
+	"github.com/hotstuffd/hotstuffd/pacemaker"
+	"github.com/hotstuffd/hotstuffd/qc"
+)
+
+var timing = pacemaker.Config{Base: 100, Max: 5000, Heartbeat: 1000, MinView: 7}
+
+func wantDeadline(t *testing.T, p *pacemaker.Pacemaker, want qc.Ticks, when string) {
+	t.Helper()
+	if got := p.Deadline(); got != want {
+		t.Errorf("%s: deadline %d, want %d", when, got, want)
+	}
+}
+
+// TestDeadline is min(entry + heartbeat + base, t + base), t being the later of entry and the first moment of work.
+func TestDeadline(t *testing.T) {
+	p := pacemaker.New(timing, 5, 50)
+	wantDeadline(t, p, 50+1000+100, "idle")
+	p.SetWork(300, true)
+	wantDeadline(t, p, 300+100, "work from 300")
+	p.SetWork(350, true)
+	wantDeadline(t, p, 300+100, "work goes on")
+	if at, ok := p.HalfTime(); !ok || at != 350 {
+		t.Errorf("half time %d, %v", at, ok)
+	}
+	p.Enter(6, 400, true)
+	wantDeadline(t, p, 400+100, "work is there on entry")
+	p.SetWork(410, false)
+	wantDeadline(t, p, 400+1000+100, "idle again")
+	if _, ok := p.HalfTime(); ok {
+		t.Error("a half time without work")
+	}
+	p.SetWork(1390, true)
+	wantDeadline(t, p, 1390+100, "work at last")
+	p.Enter(7, 1400, true)
+	p.SetWork(1400, false)
+	p.SetWork(2450, true)
+	wantDeadline(t, p, 1400+1000+100, "work too late to matter")
+}
+
+// TestLeaderDown: a leader known to be down has no time at all, but the next one has.
+func TestLeaderDown(t *testing.T) {
+	p := pacemaker.New(timing, 5, 50)
+	p.LeaderDown(true)
+	wantDeadline(t, p, 50, "down")
+	p.LeaderDown(false)
+	wantDeadline(t, p, 1150, "up again")
+	p.LeaderDown(true)
+	p.Enter(6, 60, false)
+	wantDeadline(t, p, 60+1100, "the next view")
+}
+
+// TestEnter goes forward only, by any number of views (L4).
+func TestEnter(t *testing.T) {
+	p := pacemaker.New(timing, 5, 0)
+	for _, c := range []struct {
+		v    qc.View
+		want bool
+	}{{5, false}, {4, false}, {6, true}, {1000, true}, {999, false}} {
+		if got := p.Enter(c.v, 10, true); got != c.want {
+			t.Errorf("enter %d: %v", c.v, got)
+		}
+	}
+	if p.View() != 1000 || p.Entered() != 10 {
+		t.Errorf("view %d entered %d", p.View(), p.Entered())
+	}
+}
+
+// TestBackoff doubles with each timeout after the first in a row, up to the cap, and decays with certificates, faster with
+// commits (L7).
+func TestBackoff(t *testing.T) {
+	p := pacemaker.New(timing, 1, 0)
+	v := qc.View(1)
+	next := func(progress bool) qc.Ticks {
+		v++
+		p.Enter(v, 0, progress)
+		return p.Timeout()
+	}
+	for i, want := range []qc.Ticks{100, 200, 400, 800, 1600, 3200, 5000, 5000} {
+		if got := next(false); got != want {
+			t.Errorf("after %d timeouts in a row: %d, want %d", i+1, got, want)
+		}
+	}
+	for range 100 {
+		next(false)
+	}
+	if p.Timeout() != timing.Max {
+		t.Errorf("%d, above the cap", p.Timeout())
+	}
+	for range 3 {
+		p.Committed()
+	}
+	if got := p.Timeout(); got != 200 {
+		t.Errorf("after three commits: %d, want 200", got)
+	}
+	if got := next(true); got != 100 {
+		t.Errorf("after a certificate: %d, want 100", got)
+	}
+	p.Committed()
+	if next(true) != 100 || next(true) != 100 || next(false) != 100 {
+		t.Error("the backoff went below nothing")
+	}
+}
+
+// TestBaseFollowsTheMeasured: slow views raise the base, up to half of the cap; idle time does not count, and neither do
+// views that were skipped.
+func TestBaseFollowsTheMeasured(t *testing.T) {
+	p, now := pacemaker.New(timing, 1, 0), qc.Ticks(0)
+	view := func(d qc.Ticks) qc.Ticks {
+		now += d
+		p.Enter(p.View()+1, now, true)
+		return p.Timeout()
+	}
+	if got := view(900); got != 100 {
+		t.Errorf("an idle view changed the base to %d", got)
+	}
+	p.SetWork(now, true)
+	if got := view(50); got != 400 {
+		t.Errorf("views of 50: base %d, want 400", got)
+	}
+	now += 1000
+	p.Enter(p.View()+9, now, true)
+	if got := p.Timeout(); got != 400 {
+		t.Errorf("a leap changed the base to %d", got)
+	}
+	for range 50 {
+		view(4000)
+	}
+	if got := p.Timeout(); got != 2500 {
+		t.Errorf("very slow views: base %d, want half of the cap", got)
+	}
+	for range 100 {
+		view(5)
+	}
+	if got := p.Timeout(); got != 100 {
+		t.Errorf("fast views: base %d, want the configured one", got)
+	}
+}
+
+// TestOtherMoments of a view.
+func TestOtherMoments(t *testing.T) {
+	p := pacemaker.New(timing, 1, 40)
+	if p.HeartbeatAt() != 1040 || p.PacedAt() != 47 {
+		t.Errorf("heartbeat %d, paced %d", p.HeartbeatAt(), p.PacedAt())
+	}
+	if p.RebroadcastEvery() != 100 {
+		t.Errorf("rebroadcast every %d", p.RebroadcastEvery())
+	}
+	for v := qc.View(2); v < 20; v++ {
+		p.Enter(v, 0, false)
+	}
+	if p.RebroadcastEvery() != 1000 {
+		t.Errorf("rebroadcast every %d under backoff, want ten bases", p.RebroadcastEvery())
+	}
+}

@@ -1,0 +1,79 @@
+package store
+
+import (
+	"bytes"
+	"slices"
+	"testing"
+
+	"github.com/hotstuffd/hotstuffd/qc"
+)
+
+// The disk's bytes are foreign: whatever a parser of ours accepts is exactly what its writer writes.
+
+func FuzzParseSlot(f *testing.F) {
+	chain := qc.ChainID{1}
+	f.Add(appendSlot(nil, chain, 7, []byte("state")))
+	f.Add(appendSlot(nil, qc.ChainID{2}, 7, []byte("state")))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		k, state, ok := parseSlot(data, chain)
+		if ok && !bytes.HasPrefix(data, appendSlot(nil, chain, k, state)) {
+			t.Errorf("accepted %x as state %d", data, k)
+		}
+	})
+}
+
+func FuzzParseChain(f *testing.F) {
+	f.Add(Identity{Chain: qc.ChainID{1}, Node: 3}.text())
+	f.Add("hotstuffd store\nformat 2\nfrom the future")
+	f.Fuzz(func(t *testing.T, text string) {
+		format, chain, node, ok := parseChain(text)
+		if ok && format <= chainFormat && (Identity{Chain: chain, Node: node}).text() != text {
+			t.Errorf("accepted %q", text)
+		}
+	})
+}
+
+func FuzzParseSegmentHeader(f *testing.F) {
+	chain := qc.ChainID{1}
+	f.Add(segmentHeader(chain, 4, 9))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		if first, ok := parseSegmentHeader(data, chain, 4); ok && !bytes.Equal(data, segmentHeader(chain, 4, first)) {
+			t.Errorf("accepted %x", data)
+		}
+	})
+}
+
+func FuzzSplitFrame(f *testing.F) {
+	frame := func(batches ...string) []byte {
+		frame := make([]byte, frameHeader)
+		for _, b := range batches {
+			frame = append(append(frame, 0, 0, 0, byte(len(b))), b...)
+		}
+		length := len(frame)
+		frame, err := sealFrame(frame, 5)
+		if err != nil {
+			panic(err)
+		}
+		return frame[:length]
+	}
+	f.Add([]byte{})
+	f.Add(frame())
+	f.Add(frame("one", "", "three"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		length, ok := frameLength(data, 5)
+		if !ok || length != int64(len(data)) {
+			return
+		}
+		again := data[:frameHeader:frameHeader]
+		whole, err := splitFrame(data, func(offset int, batch []byte) error {
+			again = append(append(again, data[offset-4:offset]...), batch...)
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if whole && !slices.Equal(again, data) {
+			t.Errorf("frame %x has batches %x", data, again)
+		}
+	})
+}
