@@ -70,9 +70,10 @@ type Core struct {
 	pushed     bool // Ready.Push was given in this view
 	build      *PayloadRequest
 	require    []Requirement
-	shared     bool // our certificate for this view was broadcast
-	refused    bool // the last Payload for this view was empty although work waits
-	fetches    []fetch
+	shared     bool    // our certificate for this view was broadcast
+	refused    bool    // the last Payload for this view was empty although work waits
+	fetches    []fetch // wanted, highest view first. Bound: fetchesMax
+	asking     asking
 
 	cast    uint64         // votes since New
 	commits []CommitRecord // not yet persisted
@@ -324,8 +325,8 @@ func (c *Core) Deadline() qc.Ticks {
 	if due, ok := c.proposalDue(); ok {
 		at = min(at, due)
 	}
-	for _, f := range c.fetches {
-		at = min(at, f.retry)
+	if due, ok := c.fetchDue(); ok {
+		at = min(at, due)
 	}
 	for _, x := range c.candidates {
 		if due, ok := c.dueAt(x); ok {

@@ -1,7 +1,6 @@
 package hotstuff
 
 import (
-	"cmp"
 	"slices"
 
 	"github.com/hotstuffd/hotstuffd/blocktree"
@@ -10,78 +9,118 @@ import (
 
 // fetch is a block that a certificate names and that is not held.
 type fetch struct {
-	target qc.BlockID
-	view   qc.View   // of target
-	hint   qc.NodeID // who named it: the first to be asked
-	tries  int       // peers asked in turn
-	retry  qc.Ticks  // when to ask again
-	again  bool      // ask deliverer for what follows, before the next in turn
+	cert qc.QuorumCertificate // of the block; applied when it comes, though the high QC may have moved on to another branch
+	hint qc.NodeID            // who named it: the first to be asked
+}
+
+// asking is the one request that is under way. One at a time: most often the wanted blocks lie on one branch, and the
+// highest brings the others with it.
+type asking struct {
+	target qc.BlockID // zero before the first request
+	tries  int        // peers asked in turn
+	retry  qc.Ticks   // when to ask again
+	again  bool       // ask deliverer for what follows, before the next in turn
 	// Who last delivered a part, and the height after it; 0 before that, and when another peer is asked.
 	deliverer qc.NodeID
 	from      qc.Height
 }
 
-// fetchesMax bounds the blocks asked for at once: those of the highest views.
+// fetchesMax bounds the blocks wanted at once: those of the highest views.
 const fetchesMax = 4
 
 // fetchGrace is how long a block that was named may still come by itself, since blocks and certificates come from
 // different peers: 3 ms.
 const fetchGrace = qc.TicksPerSecond * 3 / 1000
 
-// fetch asks for a certified block and its ancestors, unless that is under way, or the block lost to the committed one.
-func (c *Core) fetch(target qc.BlockID, view qc.View, hint qc.NodeID) {
-	if view <= c.tree.Committed().Block.View || slices.ContainsFunc(c.fetches, func(f fetch) bool { return f.target == target }) {
+// fetch wants the block of a certificate, and its ancestors, unless it does already, or the block lost to the committed one.
+func (c *Core) fetch(q *qc.QuorumCertificate, hint qc.NodeID) {
+	if q.View <= c.tree.Committed().Block.View || c.wanted(q.Block) {
 		return
 	}
-	c.fetches = append(c.fetches, fetch{target: target, view: view, hint: hint, retry: c.now + fetchGrace})
-	if len(c.fetches) > fetchesMax {
-		// The lowest goes, not the oldest: replayed old certificates must not displace the block of the high QC.
-		lowest := slices.MinFunc(c.fetches, func(a, b fetch) int { return cmp.Compare(a.view, b.view) })
-		c.arrived(lowest.target)
+	if len(c.fetches) == 0 {
+		c.asking = asking{retry: c.now + fetchGrace}
+	}
+	i := 0
+	for i < len(c.fetches) && c.fetches[i].cert.View > q.View {
+		i++
+	}
+	c.fetches = slices.Insert(c.fetches, i, fetch{*q, hint}) // highest first
+	if last := len(c.fetches) - 1; last >= fetchesMax {
+		// The lowest goes, not the oldest: replayed old certificates must not displace the block of the high QC. The one
+		// that is being asked for stays, or a slow answer would never be of use while the chain goes on.
+		if c.fetches[last].cert.Block == c.asking.target {
+			last--
+		}
+		c.fetches = slices.Delete(c.fetches, last, last+1)
 	}
 }
 
-// arrived ends the fetch of a block that is held now, or is no longer wanted.
-func (c *Core) arrived(id qc.BlockID) {
-	c.fetches = slices.DeleteFunc(c.fetches, func(f fetch) bool { return f.target == id })
+func (c *Core) wanted(id qc.BlockID) bool {
+	return slices.ContainsFunc(c.fetches, func(f fetch) bool { return f.cert.Block == id })
+}
+
+// endFetches wants some blocks no longer. If one of them is being asked for, the next has its turn after a grace.
+func (c *Core) endFetches(of func(fetch) bool) {
+	c.fetches = slices.DeleteFunc(c.fetches, func(f fetch) bool {
+		if !of(f) {
+			return false
+		}
+		if f.cert.Block == c.asking.target {
+			c.asking = asking{retry: c.now + fetchGrace}
+		}
+		return true
+	})
+}
+
+// arrived ends the fetch of a block that is held now, and applies the certificate that waited for it.
+func (c *Core) arrived(e *blocktree.Entry) error {
+	i := slices.IndexFunc(c.fetches, func(f fetch) bool { return f.cert.Block == e.Block.ID() })
+	if i < 0 {
+		return nil
+	}
+	cert := c.fetches[i].cert
+	c.endFetches(func(f fetch) bool { return f.cert.Block == cert.Block })
+	return c.applyCertificate(e, &cert)
 }
 
 // dropFetches ends the fetches of blocks that lost to the committed block: nobody need hold them any more.
 func (c *Core) dropFetches() {
 	committed := c.tree.Committed().Block.View
-	c.fetches = slices.DeleteFunc(c.fetches, func(f fetch) bool { return f.view <= committed })
+	c.endFetches(func(f fetch) bool { return f.cert.View <= committed })
 }
 
-// retryFetches asks for what is due: who has just delivered a part, for the next one; or else the next peer in turn, from
-// the committed block up, for the last one may have delivered another branch. A peer that delivers too little never keeps
-// the others from their turn.
+// fetchDue is when the next request is due; ok is false if nothing is wanted.
+func (c *Core) fetchDue() (at qc.Ticks, ok bool) { return c.asking.retry, len(c.fetches) > 0 }
+
+// retryFetches asks when it is due: who has just delivered a part, for the next one; or else the next peer in turn, from the
+// committed block up, for the last one may have delivered another branch. A peer that delivers too little never keeps
+// the others from their turn. When all have had theirs, the next lower block is tried.
 func (c *Core) retryFetches() {
-	for i := range c.fetches {
-		f := &c.fetches[i]
-		if c.now < f.retry {
-			continue
-		}
-		peer, ok := f.deliverer, true
-		if !f.again {
-			peer, ok = c.fetchPeer(f)
-			f.from = 0
-			f.tries++
-		}
-		if ok {
-			c.send(peer, &BlockRequest{Target: f.target, From: max(f.from, c.tree.Committed().Block.Height+1)})
-		}
-		f.again = false
-		f.retry = c.now + c.pace.RebroadcastEvery()
+	if at, ok := c.fetchDue(); !ok || c.now < at {
+		return
 	}
+	a := &c.asking
+	peer, ok := a.deliverer, true
+	if !a.again {
+		f := c.fetches[a.tries/c.cfg.Committee.Size()%len(c.fetches)]
+		peer, ok = c.fetchPeer(f.hint, a.tries)
+		a.target, a.from = f.cert.Block, 0
+		a.tries++
+	}
+	if ok {
+		c.send(peer, &BlockRequest{Target: a.target, From: max(a.from, c.tree.Committed().Block.Height+1)})
+	}
+	a.again = false
+	a.retry = c.now + c.pace.RebroadcastEvery()
 }
 
 // fetchPeer takes the peer that named the block first, then the others in turn, those that are connected before others.
-func (c *Core) fetchPeer(f *fetch) (qc.NodeID, bool) {
+func (c *Core) fetchPeer(hint qc.NodeID, tries int) (qc.NodeID, bool) {
 	n := c.cfg.Committee.Size()
 	var first qc.NodeID
 	found := false
 	for i := range n {
-		id := qc.NodeID((int(f.hint) + f.tries + i) % n)
+		id := qc.NodeID((int(hint) + tries + i) % n)
 		if id == c.cfg.Self {
 			continue
 		}
@@ -98,7 +137,7 @@ func (c *Core) fetchPeer(f *fetch) (qc.NodeID, bool) {
 // onBlocks inserts fetched blocks. They are certified: by the hash that was asked for, or by a certificate that was verified
 // with them. So a block that does not fit is no peer's fault, but a broken assumption.
 func (c *Core) onBlocks(m *BlockResponse, from qc.NodeID) error {
-	if !slices.ContainsFunc(c.fetches, func(f fetch) bool { return f.target == m.Target }) {
+	if !c.wanted(m.Target) {
 		c.drop(from, ErrUnasked)
 		return nil
 	}
@@ -146,10 +185,8 @@ func (c *Core) placeCertified(b *blocktree.Block, from qc.NodeID) (ok bool, err 
 // continueFetch asks a peer that has just delivered for what follows, at once. Only a part that reaches further than the
 // last counts, so that replayed parts cost nothing.
 func (c *Core) continueFetch(target qc.BlockID, next qc.Height, from qc.NodeID) {
-	for i := range c.fetches {
-		if f := &c.fetches[i]; f.target == target && next > f.from {
-			f.deliverer, f.from, f.again, f.retry = from, next, true, c.now
-		}
+	if a := &c.asking; a.target == target && next > a.from {
+		a.deliverer, a.from, a.again, a.retry = from, next, true, c.now
 	}
 }
 

@@ -78,29 +78,44 @@ func TestFetchContinues(t *testing.T) {
 	}
 }
 
-// TestFetchIsBounded to four blocks at once, those of the highest views: old certificates displace nothing.
-func TestFetchIsBounded(t *testing.T) {
+// TestFetchesOneAtATime: of all that is wanted the highest is asked for, for it brings its ancestors; a lower one only when
+// no peer has the highest. Old certificates displace nothing.
+func TestFetchesOneAtATime(t *testing.T) {
 	s := newSolo(t)
 	high := s.on(s.genesis, 50)
 	s.giveQC(high)
 	for v := qc.View(30); v < 40; v++ {
 		s.propose(s.on(s.on(s.genesis, v), 51)) // old genuine certificates, in proposals
 	}
+	asked := map[qc.BlockID]bool{}
+	for i := range 30 {
+		s.now += 1000
+		s.turn(s.r, s.tick())
+		_, m := request(s.take())
+		if i < 4 && m.Target != high.ID() {
+			t.Fatalf("request %d is not for the block of the high QC", i)
+		}
+		asked[m.Target] = true
+	}
+	if len(asked) != 4 {
+		t.Errorf("%d blocks wanted, want the bound of 4", len(asked))
+	}
+}
+
+// TestSlowAnswerCounts: while an answer is under way, newer certificates do not displace what was asked for.
+func TestSlowAnswerCounts(t *testing.T) {
+	s := newSolo(t)
+	b := s.on(s.genesis, 1)
+	s.giveQC(b)
 	s.now = 100
 	s.turn(s.r, s.tick())
-	var targets []qc.BlockID
-	for _, p := range of(s.take(), "request") {
-		targets = append(targets, p.msg.(*hotstuff.BlockRequest).Target)
+	for v := qc.View(10); v < 20; v++ {
+		s.giveQC(s.on(s.genesis, v))
 	}
-	if len(targets) != 4 {
-		t.Errorf("%d fetches at once", len(targets))
+	s.give(1, &hotstuff.BlockResponse{Target: b.ID(), Blocks: []*blocktree.Block{b}})
+	if s.r.core.Tree().Get(b.ID()) == nil {
+		t.Error("the answer was thrown away")
 	}
-	for _, id := range targets {
-		if id == high.ID() {
-			return
-		}
-	}
-	t.Error("the block of the high QC was displaced")
 }
 
 // TestFetchEndsWithTheBranch: a block that lost to the committed one is asked for no longer.
@@ -117,6 +132,26 @@ func TestFetchEndsWithTheBranch(t *testing.T) {
 	}
 	if said := of(s.wait(s.now+5000), "request"); len(said) != 0 {
 		t.Errorf("still asks: %v", said)
+	}
+}
+
+// TestCertificateWaitsForItsBlock: a certificate whose block comes late still commits, though the high QC is by then on
+// another branch.
+func TestCertificateWaitsForItsBlock(t *testing.T) {
+	s := newSolo(t)
+	bs := s.chainOf(1, 2, 3)
+	s.propose(bs[1])
+	s.propose(bs[2])
+	s.giveQC(bs[3])
+	other := s.on(bs[2], 5)
+	s.propose(other)
+	s.giveQC(other)
+	if s.r.core.Tree().Committed().Block != s.genesis {
+		t.Fatal("committed without the third block")
+	}
+	s.give(1, &hotstuff.BlockResponse{Target: bs[3].ID(), Blocks: bs[1:]})
+	if got := s.r.core.Tree().Committed().Block.View; got != 1 {
+		t.Errorf("committed view %d, want 1", got)
 	}
 }
 

@@ -29,7 +29,7 @@ var update = flag.Bool("update", false, "rewrite the golden output in testdata")
 //	deliver [2->3]         hand over what is under way until nothing is; or what waits on one link, once
 //	tick 500               let 500 ticks of 100 µs pass; messages wait
 //	run 500                the same, messages taking no time
-//	hurry n1               n1's clock runs ahead to its next deadline
+//	hurry n1 1000          n1's clock runs ahead
 //	drop 2->3 | drop kind=vote from=1 to=3 | heal             what the network loses from now on
 //	crash 2 | restart 2    the disk stays
 //	peer 3 down|up         tell the others of a connection
@@ -150,8 +150,7 @@ func (s *script) command(line string) {
 		c.quiet()
 		c.run(qc.Ticks(a.number(0)), true)
 	case "hurry":
-		r := c.node(a.id(0))
-		c.turnAt(r, r.core.Deadline())
+		c.turnAt(c.node(a.id(0)), c.now+qc.Ticks(a.number(1)))
 	case "drop":
 		c.drops = append(c.drops, a.dropRule())
 	case "heal":

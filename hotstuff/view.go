@@ -33,7 +33,7 @@ func (c *Core) onCertificate(q *qc.QuorumCertificate, from qc.NodeID) error {
 			return err
 		}
 	} else {
-		c.fetch(q.Block, q.View, from)
+		c.fetch(q, from)
 	}
 	c.enter(q.View+1, true)
 	return nil

@@ -74,8 +74,10 @@ func (c *Core) placeProposal(b *blocktree.Block, from qc.NodeID) error {
 
 // onHeld follows up a block that has just come into the tree: its certificate may have come before it.
 func (c *Core) onHeld(e *blocktree.Entry) error {
-	c.arrived(e.Block.ID())
 	if err := c.applyCertificate(e.Parent(), &e.Block.Justify); err != nil {
+		return err
+	}
+	if err := c.arrived(e); err != nil {
 		return err
 	}
 	if q := &c.safety.state.HighQC; q.Block == e.Block.ID() {

@@ -3,18 +3,16 @@ package node
 import (
 	"sync"
 
-	"github.com/hotstuffd/hotstuffd/app"
-	"github.com/hotstuffd/hotstuffd/blocktree"
 	"github.com/hotstuffd/hotstuffd/mempool"
 	"github.com/hotstuffd/hotstuffd/qc"
 )
 
-// executor runs the application: one goroutine, blocks in commit order, commands in block, batch and index order
-// (PROTOCOL §6). It is off the vote path: a slow application delays results, never votes (L13).
+// executor runs a Machine: one goroutine, blocks in commit order. It is off the vote path: a slow application delays
+// results, never votes (L13).
 type executor struct {
-	app    app.Application
-	done   func(qc.Height) // tells the loop; never waits
-	replay func(*executor) error
+	machine *Machine
+	done    func(qc.Height) // tells the loop; never waits
+	replay  func(*executor) error
 
 	mu      sync.Mutex
 	ready   sync.Cond
@@ -22,23 +20,11 @@ type executor struct {
 	digests []chan<- Applied
 	closed  bool
 
-	commands uint64    // applied since genesis
-	height   qc.Height // of the last executed block
-	block    qc.BlockID
-	progress *watermark
-	scratch  []byte
+	progress *watermark // the height of the last executed block
 }
 
-// Applied is what the application has come to.
-type Applied struct {
-	Height   qc.Height
-	Block    qc.BlockID
-	Commands uint64 // since genesis
-	Digest   [32]byte
-}
-
-func newExecutor(a app.Application, genesis *blocktree.Block, done func(qc.Height), replay func(*executor) error) *executor {
-	x := &executor{app: a, done: done, replay: replay, block: genesis.ID(), progress: newWatermark()}
+func newExecutor(m *Machine, done func(qc.Height), replay func(*executor) error) *executor {
+	x := &executor{machine: m, done: done, replay: replay, progress: newWatermark()}
 	x.ready.L = &x.mu
 	return x
 }
@@ -63,7 +49,7 @@ func (x *executor) run() error {
 		}
 		for i := range queue {
 			x.apply(queue[i])
-			x.done(x.height)
+			x.done(queue[i].Block.Height)
 			queue[i] = mempool.Execution{} // its batches may go
 			digests = append(digests, x.takeDigests()...)
 			x.answer(digests)
@@ -96,7 +82,7 @@ func (x *executor) answer(to []chan<- Applied) {
 	if len(to) == 0 {
 		return
 	}
-	now := Applied{Height: x.height, Block: x.block, Commands: x.commands, Digest: x.app.Digest()}
+	now := x.machine.Applied()
 	for _, ch := range to {
 		ch <- now // buffered by its maker
 	}
@@ -123,63 +109,7 @@ func (x *executor) close() []mempool.Execution {
 	return left
 }
 
-// apply executes one block. Requests that this replica took in are answered as soon as their last command is applied.
 func (x *executor) apply(e mempool.Execution) {
-	at := app.Moment{Height: uint64(e.Block.Height), Time: e.Block.Time}
-	for i, b := range e.Batches {
-		if i < len(e.Spans) && e.Spans[i] != nil {
-			x.applyOwn(at, b, e.Spans[i])
-		} else {
-			x.applyForeign(at, b)
-		}
-		x.commands += uint64(b.Count)
-	}
-	x.height, x.block = e.Block.Height, e.Block.ID()
-	x.progress.advance(uint64(x.height))
-}
-
-// applyForeign executes commands whose results another replica's client gets.
-func (x *executor) applyForeign(at app.Moment, b *mempool.Batch) {
-	rest := b.Blob
-	for {
-		command, after, ok := mempool.NextCommand(rest)
-		if !ok {
-			return
-		}
-		x.scratch = x.app.Apply(at, command, x.scratch[:0])
-		rest = after
-	}
-}
-
-// applyOwn executes a batch of this replica, with the reads of its requests at their positions among the commands
-// (PROTOCOL §6): that is what makes them linearizable.
-func (x *executor) applyOwn(at app.Moment, b *mempool.Batch, spans []mempool.Span) {
-	rest := b.Blob
-	for _, s := range spans {
-		r := s.Owner.(*app.Request)
-		var reply []byte
-		local := 0
-		for i := uint32(0); ; i++ {
-			for ; local < len(r.Locals) && r.Locals[local].After <= i; local++ {
-				reply = x.evaluate(&r.Locals[local], reply)
-			}
-			if i == s.Count {
-				break
-			}
-			var command []byte
-			command, rest, _ = mempool.NextCommand(rest)
-			reply = x.app.Apply(at, command, reply)
-		}
-		for ; local < len(r.Locals); local++ {
-			reply = x.evaluate(&r.Locals[local], reply)
-		}
-		r.Complete(r, reply, nil)
-	}
-}
-
-func (x *executor) evaluate(l *app.Local, reply []byte) []byte {
-	if l.Literal {
-		return append(reply, l.Query...)
-	}
-	return x.app.Query(l.Query, reply)
+	x.machine.Apply(e)
+	x.progress.advance(uint64(e.Block.Height))
 }

@@ -16,7 +16,6 @@ import (
 	"github.com/hotstuffd/hotstuffd/hotstuff"
 	"github.com/hotstuffd/hotstuffd/mempool"
 	hsnet "github.com/hotstuffd/hotstuffd/net"
-	"github.com/hotstuffd/hotstuffd/pacemaker"
 	"github.com/hotstuffd/hotstuffd/qc"
 	"github.com/hotstuffd/hotstuffd/store"
 )
@@ -49,7 +48,6 @@ type Node struct {
 	payload   *payloadWriter
 	loads     *worker[blocktree.Digest]
 	start     time.Time
-	unplayed  []hotstuff.Committed
 
 	progress    published
 	admission   *admission
@@ -93,21 +91,11 @@ func New(o Options) (_ *Node, err error) {
 
 func (n *Node) assemble(o Options) error {
 	size := n.committee.Size()
-	schedule, err := pacemaker.ParseSchedule(o.Genesis.Leaders)
-	if err != nil {
-		return err
-	}
-	leaders := pacemaker.LeaderRule{Schedule: schedule, Size: size, Faults: n.committee.Faults(), Window: int(o.Genesis.Limits.ReputationWindow)}
-	limits := coreLimits(o.Genesis.Limits)
+	limits := CoreLimits(o.Genesis.Limits)
 	genesis := blocktree.Genesis(n.committee.Chain, n.committee.Epoch, size)
-	rec, err := recoverState(n.store, genesis, size, qc.Height(leaders.Depth()), limits.ExpiryDistanceMax)
-	if err != nil {
-		return err
-	}
-	n.unplayed = rec.unplayed
-
 	identities := make([]ed25519.PublicKey, size)
 	keys := make([]qc.PublicKey, size)
+	var err error
 	for i, m := range o.Genesis.Nodes {
 		identities[i] = m.Identity
 		if keys[i], err = qc.ParsePublicKey(m.BLS); err != nil {
@@ -134,49 +122,37 @@ func (n *Node) assemble(o Options) error {
 	if err != nil {
 		return err
 	}
-	core, err := hotstuff.New(hotstuff.Config{
-		Self: n.self, Committee: n.committee, Signer: scheme.Signer(o.Secrets.BLS), Certs: certs, Identity: o.Secrets.Identity,
-		Leaders: leaders, Limits: limits, Timing: timing(o.Config.Pacemaker),
-	}, rec.core, n.now())
+	assembled, err := Assemble(Parts{Config: o.Config, Genesis: o.Genesis, Committee: n.committee, Self: n.self, Identity: o.Secrets.Identity,
+		Signer: scheme.Signer(o.Secrets.BLS), Certs: certs, Store: n.store}, n.now())
 	if err != nil {
 		return err
 	}
-	// A new start opens a new lane. Its incarnation is synced with the first thing that the core persists, which is done
-	// before the first turn: see Run.
-	if err := core.Step(hotstuff.OpenLane{}); err != nil {
-		return err
-	}
-	pool, err := mempool.New(poolConfig(o, n.committee, n.self), mempool.Recovered{
-		Incarnation: core.Safety().Incarnation, Height: rec.replayTo, Lanes: rec.lanes, Held: rec.held,
-	})
-	if err != nil {
-		return err
-	}
-	n.logger.Info("recovered", "replica", n.self, "view", core.View(), "committed", rec.core.Committed.Height, "replay", rec.replayTo,
-		"held_batches", len(rec.held))
-	return n.connect(o, core, pool, genesis, identities, rec.replayTo)
+	core := assembled.Core
+	n.logger.Info("recovered", "replica", n.self, "view", core.View(), "committed", core.Tree().Committed().Block.Height,
+		"replay", assembled.ReplayTo, "held_batches", assembled.Pool.Stats().Batches)
+	return n.connect(o, assembled, genesis, identities)
 }
 
 // connect makes the edges around the driver.
-func (n *Node) connect(o Options, core *hotstuff.Core, pool *mempool.Pool, genesis *blocktree.Block, identities []ed25519.PublicKey, replayTo qc.Height) error {
+func (n *Node) connect(o Options, a Assembled, genesis *blocktree.Block, identities []ed25519.PublicKey) error {
 	wireLimits := WireLimits(o.Genesis)
 	dropped := newDropCounter(n.logger)
 	n.peers = &peers{inbox: n.inbox, verifiers: n.verifiers, committee: n.committee, identities: identities, limits: wireLimits,
 		dropped: dropped, logger: n.logger}
-	n.peers.publish(core.Window())
+	n.peers.publish(a.Core.Window())
 	var err error
 	if n.network, err = hsnet.Listen(netConfig(o, n.committee, identities, wireLimits, n.logger), n.peers); err != nil {
 		return err
 	}
 	t := transport{n.network}
-	n.peers.server = &blockServer{store: n.store, reply: t.reply, fail: n.fail}
-	n.executor = newExecutor(n.application, genesis, func(h qc.Height) { n.inbox.answer(Executed{Height: h}) },
-		replay(n.store, replayTo, n.stop))
+	n.peers.server = &Server{Store: n.store, Reply: t.reply, Fail: n.fail}
+	n.executor = newExecutor(NewMachine(n.application, genesis), func(h qc.Height) { n.inbox.answer(Executed{Height: h}) },
+		replay(n.store, a.ReplayTo, n.stop))
 	n.sums = newWorker[hotstuff.VerifyRequest]()
 	n.loads = newWorker[blocktree.Digest]()
 	n.payload = &payloadWriter{worker: newWorker[*mempool.Batch](), write: n.store.AppendBatches,
 		done: func(b []*mempool.Batch) { n.inbox.answer(Synced{Batches: b}) }}
-	n.driver = NewDriver(core, pool, Edges{
+	n.driver = NewDriver(a.Core, a.Pool, Edges{
 		Store: n.store, Transport: t, App: n.executor, Verifier: edgeVerifier{n},
 		Refused: refuse, Dropped: func(x hotstuff.Drop) { dropped.add(x.From, x.Reason) },
 	})
@@ -286,10 +262,6 @@ func (n *Node) fail(err error) {
 // loop is the one goroutine that owns the driver.
 func (n *Node) loop(ctx context.Context) error {
 	var events []Event
-	for i := range n.unplayed {
-		n.driver.Pool().Committed(n.unplayed[i].Block, n.unplayed[i].Lanes)
-	}
-	n.unplayed = nil
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	unreached := time.After(reachGrace)

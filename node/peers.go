@@ -22,7 +22,7 @@ type peers struct {
 	limits     wire.Limits
 	view       atomic.Uint64 // hotstuff.Window, published by the loop
 	highQC     atomic.Uint64
-	server     *blockServer
+	server     *Server
 	dropped    *dropCounter
 	logger     *slog.Logger
 }
@@ -52,9 +52,9 @@ func (p *peers) Frame(from qc.NodeID, class hsnet.Class, frame []byte) {
 		}
 		p.inbox.put(ReceivedBatch{From: from, Batch: batch}, len(m.Blob))
 	case *mempool.BatchRequest:
-		p.server.batches(from, m)
+		p.server.Batches(from, m)
 	case *hotstuff.BlockRequest:
-		p.server.blocks(from, m)
+		p.server.Blocks(from, m)
 	case hotstuff.Message:
 		verified, err := p.verifiers.verify(p.window(), from, m)
 		if err != nil {

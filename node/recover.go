@@ -2,6 +2,7 @@ package node
 
 import (
 	"fmt"
+	"iter"
 
 	"github.com/hotstuffd/hotstuffd/blocktree"
 	"github.com/hotstuffd/hotstuffd/hotstuff"
@@ -9,6 +10,18 @@ import (
 	"github.com/hotstuffd/hotstuffd/qc"
 	"github.com/hotstuffd/hotstuffd/store"
 )
+
+// Stored is what a replica's disk says, to a start and to peers that lack something: a *store.Store. Errors other than
+// store.ErrNotFound mean that the disk cannot be read, and stop the node.
+type Stored interface {
+	Recover() (store.Recovered, error)
+	CommittedID(qc.Height) (id qc.BlockID, ok bool, err error)
+	Block(qc.BlockID) (*blocktree.Block, error)
+	BlocksAbove(qc.Height) ([]*blocktree.Block, error)
+	HasBatch(blocktree.Digest) (bool, error)
+	Batch(blocktree.Digest) (*mempool.Batch, error)
+	BatchesFrom(qc.NodeID, blocktree.Cursor) iter.Seq2[*mempool.Batch, error]
+}
 
 // recovered is what the store says about where this replica stands.
 type recovered struct {
@@ -22,7 +35,7 @@ type recovered struct {
 }
 
 // recoverState reads the store. The safety state is the store's to judge; here its facts are put together.
-func recoverState(s *store.Store, genesis *blocktree.Block, n int, depth, distanceMax qc.Height) (*recovered, error) {
+func recoverState(s Stored, genesis *blocktree.Block, n int, depth, distanceMax qc.Height) (*recovered, error) {
 	stored, err := s.Recover()
 	if err != nil {
 		return nil, err
@@ -47,7 +60,7 @@ func recoverState(s *store.Store, genesis *blocktree.Block, n int, depth, distan
 
 // walk goes up the committed chain: it folds the lanes, finds the first block whose payload is not complete on disk, and
 // keeps the newest blocks for the leader function.
-func (r *recovered) walk(s *store.Store, genesis *blocktree.Block, top, depth, distanceMax qc.Height) error {
+func (r *recovered) walk(s Stored, genesis *blocktree.Block, top, depth, distanceMax qc.Height) error {
 	lanes := r.core.Lanes
 	chain := []*blocktree.Block{genesis}
 	r.lanes = lanes
@@ -82,7 +95,7 @@ func (r *recovered) walk(s *store.Store, genesis *blocktree.Block, top, depth, d
 	return nil
 }
 
-func committedBlock(s *store.Store, h qc.Height) (*blocktree.Block, error) {
+func committedBlock(s Stored, h qc.Height) (*blocktree.Block, error) {
 	id, ok, err := s.CommittedID(h)
 	if err != nil {
 		return nil, err
@@ -93,7 +106,7 @@ func committedBlock(s *store.Store, h qc.Height) (*blocktree.Block, error) {
 	return s.Block(id)
 }
 
-func payloadHeld(s *store.Store, b *blocktree.Block) (bool, error) {
+func payloadHeld(s Stored, b *blocktree.Block) (bool, error) {
 	for i := range b.Payload {
 		ok, err := s.HasBatch(b.Payload[i].Digest)
 		if err != nil || !ok {
@@ -104,7 +117,7 @@ func payloadHeld(s *store.Store, b *blocktree.Block) (bool, error) {
 }
 
 // replay brings the application up to the committed blocks on disk.
-func replay(s *store.Store, to qc.Height, stop <-chan struct{}) func(*executor) error {
+func replay(s Stored, to qc.Height, stop <-chan struct{}) func(*executor) error {
 	return func(x *executor) error {
 		for h := qc.Height(1); h <= to; h++ {
 			select {
@@ -112,15 +125,9 @@ func replay(s *store.Store, to qc.Height, stop <-chan struct{}) func(*executor) 
 				return nil
 			default:
 			}
-			b, err := committedBlock(s, h)
+			e, err := storedExecution(s, h)
 			if err != nil {
 				return err
-			}
-			e := mempool.Execution{Block: b, Batches: make([]*mempool.Batch, len(b.Payload))}
-			for i := range b.Payload {
-				if e.Batches[i], err = s.Batch(b.Payload[i].Digest); err != nil {
-					return fmt.Errorf("store: batch %v of committed block %d: %w", b.Payload[i].Digest, h, err)
-				}
 			}
 			x.apply(e)
 		}

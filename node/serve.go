@@ -11,12 +11,12 @@ import (
 	"github.com/hotstuffd/hotstuffd/store"
 )
 
-// blockServer answers peers that lack blocks or batches, from the store. Each peer is served by its own reader, one request
+// Server answers peers that lack blocks or batches, from the store. Each peer is served by its own reader, one request
 // at a time, so a peer that asks much makes only itself wait.
-type blockServer struct {
-	store *store.Store
-	reply func(to qc.NodeID, message any) bool
-	fail  func(error) // a store that cannot be read
+type Server struct {
+	Store Stored
+	Reply func(to qc.NodeID, message any) (queued bool)
+	Fail  func(error) // a store that cannot be read: the node stops
 }
 
 const (
@@ -26,26 +26,26 @@ const (
 	blockBytes, refBytes = 512, 96
 )
 
-// blocks answers with the branch of the target, from the height asked for; or, when that is too long, with committed
+// Blocks answers with the branch of the target, from the height asked for; or, when that is too long, with committed
 // blocks from there on; or with nothing, so that the peer asks another.
-func (s *blockServer) blocks(to qc.NodeID, r *hotstuff.BlockRequest) {
+func (s *Server) Blocks(to qc.NodeID, r *hotstuff.BlockRequest) {
 	branch, err := s.branch(r.Target, r.From)
 	if err == nil && branch == nil {
 		branch, err = s.committed(r.From)
 	}
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
-		s.fail(err)
+		s.Fail(err)
 		return
 	}
-	s.reply(to, &hotstuff.BlockResponse{Target: r.Target, Blocks: branch})
+	s.Reply(to, &hotstuff.BlockResponse{Target: r.Target, Blocks: branch})
 }
 
 // branch returns the blocks from height from to target in ascending order, nil if they do not fit a response.
-func (s *blockServer) branch(target qc.BlockID, from qc.Height) ([]*blocktree.Block, error) {
+func (s *Server) branch(target qc.BlockID, from qc.Height) ([]*blocktree.Block, error) {
 	var branch []*blocktree.Block
 	size := 0
 	for id := target; ; {
-		b, err := s.store.Block(id)
+		b, err := s.Store.Block(id)
 		if err != nil {
 			return nil, err
 		}
@@ -66,14 +66,14 @@ func (s *blockServer) branch(target qc.BlockID, from qc.Height) ([]*blocktree.Bl
 }
 
 // committed returns committed blocks from height from on, as many as fit a response.
-func (s *blockServer) committed(from qc.Height) ([]*blocktree.Block, error) {
+func (s *Server) committed(from qc.Height) ([]*blocktree.Block, error) {
 	var blocks []*blocktree.Block
 	for size := 0; size < responseBytes && len(blocks) < hotstuff.ResponseBlocksMax; from++ {
-		id, ok, err := s.store.CommittedID(from)
+		id, ok, err := s.Store.CommittedID(from)
 		if err != nil || !ok {
 			return blocks, err
 		}
-		b, err := s.store.Block(id)
+		b, err := s.Store.Block(id)
 		if err != nil {
 			return nil, err
 		}
@@ -83,18 +83,18 @@ func (s *blockServer) committed(from qc.Height) ([]*blocktree.Block, error) {
 	return blocks, nil
 }
 
-// batches answers with each batch asked for that is held, as long as there is room in the peer's queue.
-func (s *blockServer) batches(to qc.NodeID, r *mempool.BatchRequest) {
+// Batches answers with each batch asked for that is held, as long as there is room in the peer's queue.
+func (s *Server) Batches(to qc.NodeID, r *mempool.BatchRequest) {
 	for _, d := range r.Digests {
-		b, err := s.store.Batch(d)
+		b, err := s.Store.Batch(d)
 		if errors.Is(err, store.ErrNotFound) {
 			continue
 		}
 		if err != nil {
-			s.fail(err)
+			s.Fail(err)
 			return
 		}
-		if !s.reply(to, b) {
+		if !s.Reply(to, b) {
 			return
 		}
 	}

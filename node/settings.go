@@ -17,7 +17,8 @@ import (
 
 // From the settings of config to those of each part.
 
-func coreLimits(l config.Limits) hotstuff.Limits {
+// CoreLimits returns the limits that the protocol core and its verifiers apply.
+func CoreLimits(l config.Limits) hotstuff.Limits {
 	return hotstuff.Limits{BlockBatchesMax: l.BlockBatchesMax, BlockBytesMax: l.BlockBytesMax, BatchBytesMax: l.BatchBytesMax,
 		ExpiryDistanceMax: l.ExpiryDistanceMax, ClockSkewMax: int64(l.ClockSkewMax)}
 }
@@ -41,10 +42,10 @@ const (
 	heldLimitViews = 32
 )
 
-func poolConfig(o Options, c *qc.Committee, self qc.NodeID) mempool.Config {
-	l, m := o.Genesis.Limits, o.Config.Mempool
+func poolConfig(p Parts) mempool.Config {
+	l, m := p.Genesis.Limits, p.Config.Mempool
 	return mempool.Config{
-		Self: self, Committee: c, Identity: o.Secrets.Identity,
+		Self: p.Self, Committee: p.Committee, Identity: p.Identity,
 		BatchBytesMax: l.BatchBytesMax, BlockBatchesMax: l.BlockBatchesMax, BlockBytesMax: l.BlockBytesMax, ExpiryDistanceMax: l.ExpiryDistanceMax,
 		BatchBytes: min(m.BatchBytes, int(l.BatchBytesMax)), BatchDelay: ticks(m.BatchDelay), PendingBytes: m.PendingBytes, PeerBytes: m.PeerBytes,
 		FetchGrace: ticks(fetchGrace), FetchRetry: ticks(fetchRetry),

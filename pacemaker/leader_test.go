@@ -90,17 +90,18 @@ func TestReputation(t *testing.T) {
 	if got, want := rule.Leader(8, steady(7, 7, all...).at), qc.NodeID(0); got != want {
 		t.Errorf("just above the window: %v, want %v of {0,1,2,3}", got, want)
 	}
-	// Only W justifies are read: a signer of the one before them is not eligible, of the last of them it is.
-	old := steady(7, 14, 6, 0).grow(15, 1, 0).grow(16, 2, 0).grow(17, 3, 0).grow(18, 4, 0).grow(19, 5, 6).grow(20, 6, 6)
-	for v := qc.View(21); v < 24; v++ {
-		shifted := old
-		for i := range v - 21 {
-			shifted = shifted.grow(21+i, 1, 0)
+	// Only W justifies are read, those of b15 to b18: who signed b14's is not eligible, who signed b15's is.
+	for first, want := range map[qc.View]qc.NodeID{14: 0, 15: 6} {
+		b := genesis()
+		for v := qc.View(1); v <= 20; v++ {
+			signer := qc.NodeID(0)
+			if v == first {
+				signer = 6
+			}
+			b = b.grow(v, 3, signer)
 		}
-		if got := rule.Leader(v, shifted.at); v == 21 && got != 0 {
-			t.Errorf("view 21: %v, though only n0 signed within the window", got)
-		} else if v == 23 && got == 5 {
-			t.Errorf("view 23: %v", got)
+		if got := rule.Leader(21, b.at); got != want {
+			t.Errorf("n6 signed the justify of b%d alone: %v leads, want %v", first, got, want)
 		}
 	}
 }

@@ -46,8 +46,10 @@ func (p *Pacemaker) Enter(v qc.View, now qc.Ticks, progress bool) bool {
 		return false
 	}
 	if progress {
-		if p.working && v == p.view+1 {
-			p.measure(now - p.workFrom)
+		// Half of the time is what a leader waits that may name nothing, and more is what a lost message costs. Neither says
+		// anything about the network, and a base that followed them would lengthen the next wait too, up to the cap.
+		if d := now - p.workFrom; p.working && v == p.view+1 && d < p.Timeout()/2 {
+			p.measure(d)
 		}
 		p.exponent -= min(p.exponent, 1)
 	} else {

@@ -27,7 +27,7 @@ func TestDeadline(t *testing.T) {
 	if at, ok := p.HalfTime(); !ok || at != 350 {
 		t.Errorf("half time %d, %v", at, ok)
 	}
-	p.Enter(6, 400, true)
+	p.Enter(6, 400, false)
 	wantDeadline(t, p, 400+100, "work is there on entry")
 	p.SetWork(410, false)
 	wantDeadline(t, p, 400+1000+100, "idle again")
@@ -119,16 +119,21 @@ func TestBaseFollowsTheMeasured(t *testing.T) {
 		t.Errorf("an idle view changed the base to %d", got)
 	}
 	p.SetWork(now, true)
-	if got := view(50); got != 400 {
-		t.Errorf("views of 50: base %d, want 400", got)
+	if got := view(40); got != 320 {
+		t.Errorf("views of 40: base %d, want 320", got)
 	}
 	now += 1000
 	p.Enter(p.View()+9, now, true)
-	if got := p.Timeout(); got != 400 {
+	if got := p.Timeout(); got != 320 {
 		t.Errorf("a leap changed the base to %d", got)
 	}
 	for range 50 {
-		view(4000)
+		if got := view(p.Timeout() / 2); got != 320 {
+			t.Fatalf("a view that took half of its time changed the base to %d", got)
+		}
+	}
+	for range 50 {
+		view(p.Timeout()/2 - 1)
 	}
 	if got := p.Timeout(); got != 2500 {
 		t.Errorf("very slow views: base %d, want half of the cap", got)

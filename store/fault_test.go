@@ -24,6 +24,7 @@ type failingFS struct {
 
 	mu       sync.Mutex
 	unlisted map[string]bool // directories with a journal whose name is not durable
+	lingers  map[string]bool // directories with a removed journal that may come back
 	unsynced int             // journals closed with unsynced writes
 	unnamed  int             // writes to journals whose name is not durable
 	journals int             // made
@@ -46,6 +47,7 @@ func (f *failingFS) SyncDir(dir string) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	delete(f.unlisted, dir)
+	delete(f.lingers, dir)
 	return f.FS.SyncDir(dir)
 }
 
@@ -95,6 +97,15 @@ func (s failingStorage) Create(fd storage.FileDesc) (storage.Writer, error) {
 	return &failingWriter{Writer: w, s: s, journal: fd.Type == storage.TypeJournal}, err
 }
 
+func (s failingStorage) Remove(fd storage.FileDesc) error {
+	if fd.Type == storage.TypeJournal {
+		s.fs.mu.Lock()
+		defer s.fs.mu.Unlock()
+		s.fs.lingers[s.dir] = true
+	}
+	return s.Storage.Remove(fd)
+}
+
 type failingWriter struct {
 	storage.Writer
 	s       failingStorage
@@ -129,7 +140,9 @@ func (w *failingWriter) Close() error {
 	return w.Writer.Close()
 }
 
-func newFailingFS() *failingFS { return &failingFS{FS: store.OS, unlisted: map[string]bool{}} }
+func newFailingFS() *failingFS {
+	return &failingFS{FS: store.OS, unlisted: map[string]bool{}, lingers: map[string]bool{}}
+}
 
 // After a failed write or sync nothing is known about what reached the disk: every later call fails, though the disk has
 // recovered, and a restart finds a store that is whole.
@@ -195,10 +208,10 @@ func TestSyncsAreCounted(t *testing.T) {
 }
 
 // A power cut keeps a prefix of LevelDB's writes: a journal's name is durable before anything is written to it, and a
-// full journal is before the next one is begun. LevelDB by itself does neither.
+// full journal is before the next one is begun; a removed one stays away. LevelDB by itself sees to none of these.
 func TestJournalsAreDurableInOrder(t *testing.T) {
 	fs := newFailingFS()
-	s, _ := newStore(t, store.Options{FS: fs})
+	s, dir := newStore(t, store.Options{FS: fs})
 	made := fs.journals
 	for starts := range uint64(3) { // the index turns its journal over with about 2 MB of entries
 		var batches []*mempool.Batch
@@ -215,5 +228,11 @@ func TestJournalsAreDurableInOrder(t *testing.T) {
 	}
 	if fs.unnamed > 0 || fs.unsynced > 0 {
 		t.Errorf("%d writes to journals without a durable name, %d journals closed unsynced", fs.unnamed, fs.unsynced)
+	}
+	open(t, dir, store.Options{FS: fs}) // replays the journals and removes them
+	fs.mu.Lock()
+	defer fs.mu.Unlock()
+	if len(fs.lingers) > 0 {
+		t.Errorf("journals removed, and not durably: %v", fs.lingers)
 	}
 }

@@ -145,7 +145,7 @@ func (p *payload) replayFrom(segments []uint64, vouched uint64) error {
 			if err != nil {
 				return err
 			}
-			if first == 0 {
+			if first != p.next {
 				return refuse(p.dir, ErrPayloadLost, "frames %d to %d before %s are damaged", p.next, first-1, segmentName(number))
 			}
 		}

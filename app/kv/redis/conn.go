@@ -34,7 +34,6 @@ type conn struct {
 	submitted int  // requests that the submitter holds, abandoned ones too
 	armed     bool // the writer's alarm is set, not later than the time of any request in the queue
 	draining  bool // the reader has ended: the writer ends when the queue is empty
-	broken    bool // the writer has ended
 }
 
 func newConn(s *Server, sock net.Conn, id uint64) *conn {

@@ -116,12 +116,13 @@ func TestDrippedCommand(t *testing.T) {
 func TestRequestsKeepTheirLimits(t *testing.T) {
 	cfg := defaults()
 	cfg.MaxPipeline = 100
+	cfg.MaxRequestBytes = cfg.MaxValueBytes + 70_000
 	s, e := start(t, cfg)
 	c := dial(t, s)
 	large := strings.Repeat("v", cfg.MaxValueBytes)
-	go io.WriteString(c.Conn, strings.Repeat(array("SET", "large", large), 20)+strings.Repeat(array("INCR", "n"), 5000)+
+	go io.WriteString(c.Conn, strings.Repeat(array("SET", "large", large)+array("SET", "medium", large[:80_000]), 20)+strings.Repeat(array("INCR", "n"), 5000)+
 		strings.Repeat(array("PING"), 1000)+strings.Repeat(array("GET", "large"), 40))
-	c.expect(strings.Repeat("+OK\r\n", 20))
+	c.expect(strings.Repeat("+OK\r\n", 40))
 	for n := range 5000 {
 		if want := ":" + itoa(n+1); c.line() != want {
 			t.Fatalf("not %s", want)

@@ -14,10 +14,6 @@ func (c *conn) enqueue(r *request, local bool) (submit, ok bool) {
 	var late <-chan time.Time // made only if there is something to wait for
 	for busy := false; ; {
 		c.mu.Lock()
-		if c.broken {
-			c.mu.Unlock()
-			return false, false
-		}
 		if c.queued < requestsMax && (local || busy || c.submitted < requestsMax) {
 			submit = !local && !busy
 			switch {
@@ -94,13 +90,4 @@ func (c *conn) answers(dst []answer, rang bool) (ready []answer, alarm time.Time
 func (c *conn) pop() {
 	c.queue[c.head] = nil
 	c.head, c.queued = (c.head+1)%requestsMax, c.queued-1
-}
-
-// abandon empties the queue for good: the writer has ended.
-func (c *conn) abandon() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for c.broken = true; c.queued > 0; {
-		c.pop()
-	}
 }

@@ -9,7 +9,6 @@ import (
 // write answers requests in order until the reader has ended and all are answered, or the client does not take them.
 func (c *conn) write() {
 	defer close(c.gone)
-	defer c.abandon()
 	defer c.sock.Close() // wakes the reader
 	alarm := time.NewTimer(0)
 	defer alarm.Stop()
