@@ -64,7 +64,7 @@ func WireLimits(g *config.Genesis) wire.Limits {
 		ResponseBlocksMax: hotstuff.ResponseBlocksMax, RequestDigestsMax: mempool.RequestDigestsMax}
 }
 
-// Bounds of what waits to be sent to one peer.
+// The parts of QueueLimits.
 const (
 	consensusQueueFrames, consensusQueueBytes = 1024, 4 << 20
 	bulkQueueFrames, bulkQueueBytes           = 4096, 32 << 20
@@ -76,15 +76,19 @@ func netConfig(o Options, c *qc.Committee, identities []ed25519.PublicKey, l wir
 	for i, m := range o.Genesis.Nodes {
 		peers[i] = hsnet.Peer{Address: m.Address, Identity: identities[i]}
 	}
-	consensus, batch := l.ConsensusFrameBytesMax(), l.BatchFrameBytesMax()
-	sync := max(batch, responseFrameBytesMax(consensus))
 	return hsnet.Config{
 		Self: o.Secrets.ID, Chain: c.Chain, Identity: o.Secrets.Identity, Peers: peers, Listen: o.Config.Net.Listen, Logger: logger,
-		Limits: [hsnet.Classes]hsnet.Limits{
-			hsnet.Consensus: {FrameBytesMax: consensus, QueueFrames: consensusQueueFrames, QueueBytes: max(consensus, consensusQueueBytes)},
-			hsnet.Bulk:      {FrameBytesMax: batch, QueueFrames: bulkQueueFrames, QueueBytes: max(batch, bulkQueueBytes)},
-			hsnet.Sync:      {FrameBytesMax: sync, QueueFrames: syncQueueFrames, QueueBytes: max(sync, syncQueueBytes)},
-		},
+		Limits: QueueLimits(l)}
+}
+
+// QueueLimits returns the bounds of what waits to be sent to one peer, by class.
+func QueueLimits(l wire.Limits) [hsnet.Classes]hsnet.Limits {
+	consensus, batch := l.ConsensusFrameBytesMax(), l.BatchFrameBytesMax()
+	sync := max(batch, responseFrameBytesMax(consensus))
+	return [hsnet.Classes]hsnet.Limits{
+		hsnet.Consensus: {FrameBytesMax: consensus, QueueFrames: consensusQueueFrames, QueueBytes: max(consensus, consensusQueueBytes)},
+		hsnet.Bulk:      {FrameBytesMax: batch, QueueFrames: bulkQueueFrames, QueueBytes: max(batch, bulkQueueBytes)},
+		hsnet.Sync:      {FrameBytesMax: sync, QueueFrames: syncQueueFrames, QueueBytes: max(sync, syncQueueBytes)},
 	}
 }
 

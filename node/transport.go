@@ -10,8 +10,8 @@ import (
 	"github.com/hotstuffd/hotstuffd/qc"
 )
 
-// classOf chooses a message's stream, so that bulk never delays a vote.
-func classOf(message any) hsnet.Class {
+// ClassOf chooses a message's stream, so that bulk never delays a vote.
+func ClassOf(message any) hsnet.Class {
 	switch message.(type) {
 	case *mempool.Batch:
 		return hsnet.Bulk
@@ -26,11 +26,11 @@ type transport struct{ network *hsnet.Network }
 
 // Send implements Transport.
 func (t transport) Send(to qc.NodeID, message any) {
-	t.network.Send(to, classOf(message), encode(message))
+	t.network.Send(to, ClassOf(message), encode(message))
 }
 
 // Broadcast implements Transport. The message is encoded once.
-func (t transport) Broadcast(message any) { t.network.Broadcast(classOf(message), encode(message)) }
+func (t transport) Broadcast(message any) { t.network.Broadcast(ClassOf(message), encode(message)) }
 
 // reply answers a peer's request on the stream that it waits on. It tells whether there was room.
 func (t transport) reply(to qc.NodeID, message any) bool {

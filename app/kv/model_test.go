@@ -111,7 +111,8 @@ func drawCommand(t *rapid.T) []string {
 	switch name := rapid.SampledFrom([]string{"SET", "SET", "SET", "GETDEL", "MSET", "DEL", "DEL", "APPEND", "INCRBY",
 		"DECRBY", "CAS", "EXISTS", "MGET", "STRLEN"}).Draw(t, "command"); name {
 	case "SET":
-		options := rapid.SampledFrom([][]string{nil, nil, {"NX"}, {"XX"}, {"GET"}, {"NX", "GET"}, {"GET", "XX"}}).Draw(t, "options")
+		options := rapid.SampledFrom([][]string{nil, nil, {"NX"}, {"XX"}, {"GET"}, {"NX", "GET"}, {"GET", "XX"}}).
+			Draw(t, "options")
 		return append([]string{name, key("key"), v()}, options...)
 	case "GETDEL", "STRLEN":
 		return []string{name, key("key")}

@@ -13,8 +13,8 @@ const (
 	scanCountMax = 10_000
 	// keysMax bounds the size of a store in which KEYS may look at every key.
 	keysMax = 1_000_000
-	// globSteps bounds the work of matching in one command, about 0.2 s at worst. A SCAN ends its page at half of it.
-	globSteps = 64 << 20
+	// globSteps bounds the work of matching in one command, about 0.1 s at worst. A SCAN ends its page at half of it.
+	globSteps = 32 << 20
 )
 
 var (

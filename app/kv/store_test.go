@@ -163,7 +163,8 @@ func TestRepliesOfOneRequestAreBounded(t *testing.T) {
 }
 
 func TestBadLimitsAreRefused(t *testing.T) {
-	for _, l := range []kv.Limits{{}, {KeyBytes: 1, ValueBytes: 31, ReplyBytes: 1}, {KeyBytes: 1 << 31, ValueBytes: 32, ReplyBytes: 1}} {
+	for _, l := range []kv.Limits{{}, {KeyBytes: 1, ValueBytes: 31, ReplyBytes: 1},
+		{KeyBytes: 1 << 31, ValueBytes: 32, ReplyBytes: 1}} {
 		if _, err := kv.New(l); err == nil {
 			t.Errorf("%+v is accepted", l)
 		}

@@ -31,7 +31,7 @@ type conn struct {
 	queue     [requestsMax]*request // a ring: requests not yet answered, oldest at head
 	head      int
 	queued    int
-	submitted int  // requests that the submitter holds, abandoned ones too
+	submitted int  // requests that the submitter holds, timed-out ones too
 	armed     bool // the writer's alarm is set, not later than the time of any request in the queue
 	draining  bool // the reader has ended: the writer ends when the queue is empty
 }
@@ -98,7 +98,7 @@ func (c *conn) parse() (more bool) {
 		args, n, err := c.parser.Next(c.buf[c.from:c.to])
 		if err != nil {
 			c.literal(func(dst []byte) []byte { return resp.AppendError(dst, "ERR "+err.Error()) })
-			c.server.log.Info("redis: client closed for a protocol error", "client", c.sock.RemoteAddr(), "error", err)
+			c.server.log.Debug("redis: client closed for a protocol error", "client", c.sock.RemoteAddr(), "error", err)
 			return false
 		}
 		if n == 0 {

@@ -34,7 +34,8 @@ func TestProtocolErrorsCloseTheConnection(t *testing.T) {
 // Bytes that are no protocol at all end a connection, never the server.
 func TestGarbage(t *testing.T) {
 	s, _ := start(t, defaults())
-	for _, input := range []string{"\x00\x01\x02\r\n", "GET / HTTP/1.1\r\nHost: x\r\n\r\n", "\x16\x03\x01\x02\x00\x01\r\n", "*\r\n", "$1\r\n"} {
+	for _, input := range []string{"\x00\x01\x02\r\n", "GET / HTTP/1.1\r\nHost: x\r\n\r\n",
+		"\x16\x03\x01\x02\x00\x01\r\n", "*\r\n", "$1\r\n"} {
 		c := dial(t, s)
 		c.send(input)
 		if line := c.line(); !strings.HasPrefix(line, "-ERR ") {
@@ -120,7 +121,8 @@ func TestRequestsKeepTheirLimits(t *testing.T) {
 	s, e := start(t, cfg)
 	c := dial(t, s)
 	large := strings.Repeat("v", cfg.MaxValueBytes)
-	go io.WriteString(c.Conn, strings.Repeat(array("SET", "large", large)+array("SET", "medium", large[:80_000]), 20)+strings.Repeat(array("INCR", "n"), 5000)+
+	go io.WriteString(c.Conn, strings.Repeat(array("SET", "large", large)+array("SET", "medium", large[:80_000]), 20)+
+		strings.Repeat(array("INCR", "n"), 5000)+
 		strings.Repeat(array("PING"), 1000)+strings.Repeat(array("GET", "large"), 40))
 	c.expect(strings.Repeat("+OK\r\n", 40))
 	for n := range 5000 {

@@ -71,8 +71,10 @@ func TestConnectionCommands(t *testing.T) {
 	s, _ := start(t, defaults())
 	c := dial(t, s)
 	for _, step := range [][2]string{
-		{"SELECT 0", "+OK"}, {"SELECT 1", "-ERR DB index is out of range"}, {"SELECT x", "-ERR value is not an integer or out of range"},
-		{"HELLO 3", "-NOPROTO unsupported protocol version"}, {"HELLO x", "-ERR Protocol version is not an integer or out of range"},
+		{"SELECT 0", "+OK"}, {"SELECT 1", "-ERR DB index is out of range"},
+		{"SELECT x", "-ERR value is not an integer or out of range"},
+		{"HELLO 3", "-NOPROTO unsupported protocol version"},
+		{"HELLO x", "-ERR Protocol version is not an integer or out of range"},
 		{"HELLO 2 AUTH a b", "-ERR Syntax error in HELLO option 'AUTH'"},
 		{"CLIENT GETNAME", "$-1"}, {"CLIENT SETNAME me", "+OK"}, {"CLIENT ID", ":1"},
 		{"CLIENT SETNAME \"a b\"", "-ERR Client names cannot contain spaces, newlines or special characters."},

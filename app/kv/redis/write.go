@@ -26,7 +26,8 @@ func (c *conn) write() {
 			signal(c.room)
 			var err error
 			if out, err = c.reply(out[:0], ready); err != nil {
-				c.server.log.Debug("redis: client does not take its replies, connection closed", "client", c.sock.RemoteAddr(), "error", err)
+				c.server.log.Debug("redis: client closed, it does not take its replies",
+					"client", c.sock.RemoteAddr(), "error", err)
 				return
 			}
 			continue // more may be done by now

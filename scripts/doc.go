@@ -1,0 +1,17 @@
+// Package scripts holds what developers run, and the rules about this repository that no compiler checks.
+//
+// The commands:
+//
+//	scripts/check         the one gate: format, vet, staticcheck, these rules, all tests, a fuzz smoke, a build
+//	scripts/bench/readme  the measurements in the README, beside a single Redis in the same run
+//	scripts/gen-proto     the Go code of the wire and disk schema
+//
+// The rules are tests (go test ./scripts), so that a breach fails like any other fault and says what to do:
+//
+//   - imports_test.go: which package may import which, and what the pure packages must do without
+//   - layout_test.go: folders, package documentation, the length of files
+//   - modules_test.go: go.mod, and docs/dependencies.md beside it
+//   - docs_test.go: what the documents say of the code, and link to, exists
+//
+// Start with the table in imports_test.go: it is the architecture.
+package scripts
