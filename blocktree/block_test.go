@@ -1,6 +1,7 @@
 package blocktree_test
 
 import (
+	"crypto/sha256"
 	"testing"
 
 	"github.com/hotstuffd/hotstuffd/blocktree"
@@ -87,6 +88,10 @@ func TestPayloadRoot(t *testing.T) {
 			t.Errorf("%d and %d batches share a root", m, n)
 		}
 		seen[root] = n
+	}
+	a, b := blocktree.PayloadRoot(refs[:1]), blocktree.PayloadRoot(refs[1:2])
+	if want := sha256.Sum256(append(append([]byte{1}, a[:]...), b[:]...)); blocktree.PayloadRoot(refs[:2]) != want {
+		t.Error("an inner node is not SHA-256(1 ‖ left ‖ right)")
 	}
 	if blocktree.PayloadRoot(nil) != [32]byte{} {
 		t.Error("the root of nothing is zero")

@@ -116,9 +116,6 @@ func (t *Tree) Insert(b *Block) (*Entry, error) {
 	if b.Height != parent.Block.Height+1 || b.Justify.View != parent.Block.View {
 		return nil, ErrLinkage
 	}
-	if !t.Descends(parent, t.committed) {
-		return nil, ErrOld
-	}
 	lanes, err := parent.Lanes.Extend(b.Payload, b.Height, t.distanceMax, nil)
 	if err != nil {
 		return nil, err

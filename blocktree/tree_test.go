@@ -223,4 +223,8 @@ func TestNewChecksTheStoredChain(t *testing.T) {
 	if _, err := blocktree.New(bs[2], nil, []*blocktree.Block{root, bs[0]}, keep, 100); !errors.Is(err, blocktree.ErrLinkage) {
 		t.Errorf("a gap in the stored chain: %v", err)
 	}
+	stranger := on(on(root, 9), 10)
+	if _, err := blocktree.New(stranger, nil, bs[:1], keep, 100); !errors.Is(err, blocktree.ErrLinkage) {
+		t.Errorf("a stored chain of two branches: %v", err)
+	}
 }

@@ -5,7 +5,7 @@ import (
 	"github.com/hotstuffd/hotstuffd/qc"
 )
 
-// Input is what Step takes: Verified, Tick, Payload, PayloadStatus, Work, Peer, Sum or OpenLane.
+// Input is what Step takes: Verified, Tick, Payload, PayloadStatus, Work, Peer, Load, Sum or OpenLane.
 type Input interface{ input() }
 
 // Tick tells the time. It comes before the other inputs of a turn, and whenever Core.Deadline is due.

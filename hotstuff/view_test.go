@@ -105,6 +105,9 @@ func TestCertificatesInAnyMessageMoveTheView(t *testing.T) {
 		if v := s.r.core.View(); v != 10 {
 			t.Errorf("by a %s: view %d, want 10", name, v)
 		}
+		if high := s.r.core.Safety().HighQC.View; high != 9 && (name != "TC" || high != 7) {
+			t.Errorf("by a %s: high QC %d", name, high)
+		}
 	}
 }
 
@@ -284,31 +287,51 @@ func TestRestartProposesNothingElse(t *testing.T) {
 	s.mustVote(said, b, true)
 }
 
-// TestRestartFindsItsPlace: the view after the highest certificate of either kind, commits found again by the high QC, and
-// a high QC that is never below the committed block, though commits were persisted without a vote.
+// TestRestartFindsItsPlace: a high QC that is never below the committed block, though commits were persisted by a replica
+// that has signed nothing.
 func TestRestartFindsItsPlace(t *testing.T) {
 	s := newSolo(t)
 	s.r.withhold = true // no votes: nothing but blocks and commits is persisted
-	bs := []*blocktree.Block{s.genesis}
-	for v := qc.View(5); v < 8; v++ {
-		bs = append(bs, s.on(bs[len(bs)-1], v, func(b *blocktree.Block) {
-			b.Payload = []blocktree.BatchRef{{Origin: 1, Seq: uint64(v - 5), Bytes: 1, Expiry: 100}}
-		}))
-		s.propose(bs[len(bs)-1])
+	b := s.genesis
+	for i, v := range []qc.View{5, 6, 7, 9} {
+		b = s.on(b, v, func(b *blocktree.Block) {
+			b.Payload = []blocktree.BatchRef{{Origin: 1, Seq: uint64(i), Bytes: 1, Expiry: 100}}
+		})
+		s.propose(b)
 	}
-	s.propose(s.on(bs[3], 8, func(b *blocktree.Block) { b.Proposer = 0 }))
 	before := s.r.core.Tree().Committed().Block.Height
 	s.crash(s.r)
 	s.start(s.r)
 	safety, committed := s.r.core.Safety(), s.r.core.Tree().Committed().Block
-	if committed.Height != before || before == 0 {
-		t.Errorf("committed height %d, before the restart %d", committed.Height, before)
+	if committed.Height != before || before != 1 {
+		t.Errorf("committed height %d, before the restart %d, want 1", committed.Height, before)
 	}
-	if safety.HighQC.View < committed.View || s.r.core.View() != safety.HighQC.View+1 {
-		t.Errorf("view %d, high QC %d, committed view %d", s.r.core.View(), safety.HighQC.View, committed.View)
+	if safety.HighQC.View != 7 || s.r.core.View() != 9 {
+		t.Errorf("view %d, high QC %d", s.r.core.View(), safety.HighQC.View)
 	}
 	if f := s.r.core.Frontier(); !f.Known || len(f.Lanes) != 4 {
 		t.Errorf("frontier %+v", f)
+	}
+}
+
+// TestCommittedAboveTheHighQC: where a snapshot was taken over, the committed block may be above the high QC. Until a
+// certificate of it comes there is nothing to propose on, and no lanes to build for.
+func TestCommittedAboveTheHighQC(t *testing.T) {
+	s := newSolo(t)
+	bs := s.chainOf(1, 2, 3)
+	s.crash(s.r)
+	for _, b := range bs[1:] {
+		s.r.disk.blocks[b.ID()] = b
+		s.r.disk.chain = append(s.r.disk.chain, b.ID())
+	}
+	s.chain = s.r.disk.chain
+	s.r.disk.safety.LastTC = s.giveUp(3, s.genesis) // view 4, which n0 leads
+	s.start(s.r)
+	if s.r.core.View() != 4 || s.r.core.Frontier().Known || len(of(s.wait(20_000), "proposal")) != 0 {
+		t.Errorf("view %d, frontier %+v", s.r.core.View(), s.r.core.Frontier())
+	}
+	if made := of(s.giveQC(bs[3]), "proposal"); len(made) != 0 || !s.r.core.Frontier().Known {
+		t.Errorf("with QC(b3): %v", s.r.core.Frontier())
 	}
 }
 

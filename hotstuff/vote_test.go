@@ -72,6 +72,23 @@ func TestVoteNeedsEveryField(t *testing.T) {
 	}
 }
 
+// TestJustifyBelowTheTC: a block entered by TC(v−1) stands on a certificate at least as high as the highest that the TC's
+// signers hold, or a leader could leave out what a quorum knows (§2.4).
+func TestJustifyBelowTheTC(t *testing.T) {
+	for _, fair := range []bool{true, false} {
+		s := newSolo(t)
+		bs := s.chainOf(1, 5)
+		s.propose(bs[1])
+		s.propose(bs[2])
+		on := bs[2]
+		if !fair {
+			on = bs[1]
+		}
+		b := s.on(on, 9, func(b *blocktree.Block) { b.TC = s.giveUp(8, bs[2]) })
+		s.mustVote(s.propose(b), b, fair)
+	}
+}
+
 // TestVoteNeedsProposersSignature: a proposal may be relayed, but nobody else can make one.
 func TestVoteNeedsProposersSignature(t *testing.T) {
 	s := newSolo(t)

@@ -106,6 +106,22 @@ func TestReputation(t *testing.T) {
 	}
 }
 
+// TestWindowShorterThanTheExclusion: W counts justifies also where more proposers than that are excluded.
+func TestWindowShorterThanTheExclusion(t *testing.T) {
+	b := genesis()
+	for v := qc.View(1); v <= 20; v++ {
+		signer := qc.NodeID(0)
+		if v == 17 {
+			signer = 6 // of the justify of b17, below the window of b18 alone
+		}
+		b = b.grow(v, 3, signer)
+	}
+	rule := pacemaker.LeaderRule{Schedule: pacemaker.Reputation, Size: 7, Faults: 2, Window: 1}
+	if got := rule.Leader(21, b.at); got != 0 {
+		t.Errorf("%v leads, want n0", got)
+	}
+}
+
 // TestLeaderReadsWithinDepth: a tree that keeps Depth blocks below the committed one can always evaluate the function.
 func TestLeaderReadsWithinDepth(t *testing.T) {
 	for _, rule := range []pacemaker.LeaderRule{{Size: 4, Faults: 1, Window: 8}, {Size: 31, Faults: 10, Window: 2}} {

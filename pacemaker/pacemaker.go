@@ -10,7 +10,7 @@ type Config struct {
 	MinView   qc.Ticks // under load a leader does not propose sooner than this after the view before began; 0: at once
 }
 
-// exponentMax bounds the backoff's exponent; Config.Max bounds its effect long before.
+// exponentMax bounds the backoff's exponent, so that the shift cannot overflow; Config.Max bounds its effect long before.
 const exponentMax = 20
 
 // measuredFactor is how many measured view times make a base timeout.
@@ -95,13 +95,7 @@ func (p *Pacemaker) base() qc.Ticks {
 // The first timeout in a row costs no backoff: one dead leader is no reason to wait longer for the next.
 func (p *Pacemaker) Timeout() qc.Ticks {
 	exponent := p.exponent - min(p.exponent, 1)
-	d := p.base()
-	for range exponent {
-		if d *= 2; d >= p.cfg.Max {
-			return p.cfg.Max
-		}
-	}
-	return min(d, p.cfg.Max)
+	return min(p.base()<<exponent, p.cfg.Max)
 }
 
 // Deadline is when the view times out: min(entry + heartbeat + base, t + base). It is never off.

@@ -116,13 +116,9 @@ func TestEachDependencyHasItsLine(t *testing.T) {
 func usedModules(t *testing.T, m *goMod) map[string][]string {
 	files, _ := readSources(t)
 	byCode, byTests := map[string]map[string]bool{}, map[string]map[string]bool{}
-	packages := map[string]bool{}
 	for _, f := range files {
-		packages[f.pkg] = true
-	}
-	for _, f := range files {
-		for _, imported := range f.imports {
-			if packages[imported] || standard(imported) {
+		for _, imported := range f.foreign {
+			if standard(imported) {
 				continue
 			}
 			name := m.find(imported)

@@ -23,7 +23,8 @@ type source struct {
 	path      string // from the root, with slashes
 	pkg       string // its folder: the package's path in the module
 	syntax    *ast.File
-	imports   []string // as written, module's own without its prefix
+	own       []string // packages of this module that it imports, by their folders
+	foreign   []string // what else it imports
 	lines     int
 	test      bool
 	generated bool
@@ -75,7 +76,11 @@ func newSource(name string, syntax *ast.File, fset *token.FileSet) source {
 		if err != nil {
 			panic(err) // the parser has taken it for a string
 		}
-		s.imports = append(s.imports, strings.TrimPrefix(imported, module+"/"))
+		if folder, ok := strings.CutPrefix(imported, module+"/"); ok {
+			s.own = append(s.own, folder)
+		} else {
+			s.foreign = append(s.foreign, imported)
+		}
 	}
 	return s
 }

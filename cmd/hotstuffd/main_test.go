@@ -28,18 +28,24 @@ func TestMain(m *testing.M) {
 // patience is for what takes far less on an idle machine.
 const patience = time.Minute
 
-// daemon returns a command line, ready to start.
+// daemon returns a command line, ready to start. Whatever should end and does not fails its test when patience ends.
 func daemon(t *testing.T, args ...string) *exec.Cmd {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	t.Cleanup(cancel)
+	return daemonUntil(ctx, t, args...)
+}
+
+// daemonUntil returns a command line whose process is killed when ctx ends.
+func daemonUntil(ctx context.Context, t *testing.T, args ...string) *exec.Cmd {
 	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
-	// Whatever should end and does not fails its test here.
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	t.Cleanup(cancel)
 	c := exec.CommandContext(ctx, self, args...)
-	c.Env = []string{actAsDaemon + "=1", "PATH=" + os.Getenv("PATH")}
+	// A process under the race detector would otherwise sleep for a second before it ends.
+	c.Env = []string{actAsDaemon + "=1", "PATH=" + os.Getenv("PATH"), "GORACE=atexit_sleep_ms=0"}
 	return c
 }
 
@@ -73,10 +79,11 @@ func newTestnet(t *testing.T, n int) (dir string, basePort int) {
 	return dir, basePort
 }
 
-// freePorts returns a base port whose ports for n nodes were free a moment ago.
+// freePorts returns a base port whose ports for n nodes were free a moment ago. They lie below those that the kernel
+// gives to clients, one of which could otherwise take the port of a node while that node is down.
 func freePorts(t *testing.T, n int) int {
 	t.Helper()
-	for base := 21000 + 500*(os.Getpid()%60); base < 60000; base += 10 * n {
+	for base := 10000 + 300*(os.Getpid()%60); base < 32000; base += 10 * n {
 		if portsFree(base, n) {
 			return base
 		}

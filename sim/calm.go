@@ -1,0 +1,91 @@
+package sim
+
+import "github.com/hotstuffd/hotstuffd/qc"
+
+// heal ends all faults but the dead and the Byzantine, of whom there are at most f. From here on everything must commit.
+func (w *World) heal() {
+	w.calm = true
+	w.trace.event(w.now, fault, 0, 0, 0, 0)
+	w.trace.note(w.now, "the faults are over")
+	for a := range qc.NodeID(w.cfg.Nodes) {
+		for b := range qc.NodeID(w.cfg.Nodes) {
+			if w.net.links[a][b].cuts > 0 {
+				w.net.cut(a, b, -w.net.links[a][b].cuts)
+			}
+		}
+	}
+	c := w.check
+	for _, r := range w.replicas {
+		r.failing = false
+		if r.life != nil {
+			r.life.fuse = fuse{}
+		}
+		r.start()
+		if r.correct() {
+			c.healedView = max(c.healedView, r.life.view)
+			probe := newClient(w, len(w.clients))
+			probe.probe, probe.at = true, r
+			w.clients = append(w.clients, probe)
+			w.after(1, probe.begin)
+		}
+	}
+	c.healedHeight = qc.Height(len(c.chain) - 1)
+	c.healedAt = w.now
+	w.after(calmMax, func() { w.fail("L7", "not everything is done %s after the faults ended: %s", clock(calmMax), c.missing()) })
+}
+
+// calmMax is the time in which everything must commit and be executed everywhere.
+const calmMax = 120 * qc.TicksPerSecond
+
+// viewsMax is the number of views within which a block must commit after the faults ended.
+func (c *checker) viewsMax() qc.View { return qc.View(4*c.w.cfg.Nodes + 20) }
+
+// progress checks, in the calm, that commits come within so many views, and notes when everything is done.
+func (c *checker) progress() {
+	w := c.w
+	if !w.calm || c.done {
+		return
+	}
+	if h := qc.Height(len(c.chain) - 1); h == c.healedHeight {
+		if v := qc.View(w.counts.Views); v > c.healedView+c.viewsMax() {
+			w.fail("L7", "no commit from view %d, when the faults ended, to %d", c.healedView, v)
+		}
+		return
+	}
+	c.done = c.missing() == ""
+}
+
+// missing words what is not done yet: every probe is answered, and every correct replica has executed the same blocks.
+func (c *checker) missing() string {
+	w := c.w
+	for _, cl := range w.clients {
+		if cl.probe && !cl.answered {
+			return "a request to " + cl.at.id.String() + " is not answered"
+		}
+	}
+	height, set := qc.Height(0), false
+	for _, r := range w.replicas {
+		if !r.correct() {
+			continue
+		}
+		if r.life == nil {
+			return r.id.String() + " is down"
+		}
+		h := r.life.driver.Core().Tree().Committed().Block.Height
+		if r.life.exec.height != h || len(r.life.exec.queue) > 0 {
+			return r.id.String() + " has not executed what it committed"
+		}
+		if set && h != height {
+			return r.id.String() + " has not committed what another has"
+		}
+		height, set = h, true
+	}
+	return ""
+}
+
+// finish checks what can be told only at the end.
+func (c *checker) finish() {
+	if err := c.history.linearizable(); err != nil {
+		c.w.fail("linearizable", "%v", err)
+	}
+}

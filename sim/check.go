@@ -1,0 +1,287 @@
+package sim
+
+import (
+	"github.com/hotstuffd/hotstuffd/blocktree"
+	"github.com/hotstuffd/hotstuffd/hotstuff"
+	"github.com/hotstuffd/hotstuffd/node"
+	"github.com/hotstuffd/hotstuffd/qc"
+)
+
+// checker holds every replica to the rules, as events come. It sees everything, unlike any replica.
+type checker struct {
+	w         *World
+	blocks    map[qc.BlockID]*blocktree.Block // that a correct replica stored
+	certified map[qc.View]qc.BlockID
+	chain     []qc.BlockID // the one committed chain, by height
+	digests   [][32]byte   // of the application, by height
+	said      []sayings    // by replica
+	fates     map[command]fate
+	history   history
+	// connections counts clients' connections.
+	connections uint32
+
+	healedView   qc.View // the highest view of a correct replica when the faults ended
+	healedHeight qc.Height
+	healedAt     qc.Ticks
+	done         bool
+}
+
+// sayings is what one replica has said over all its lives.
+type sayings struct {
+	votes     map[qc.View]qc.BlockID
+	timeouts  map[qc.View]qc.View
+	proposals map[qc.View]qc.BlockID
+}
+
+type command struct{ connection, number uint32 }
+
+// fate is what is known of a command.
+type fate uint8
+
+const (
+	isApplied fate = iota + 1
+	isRefused
+)
+
+func newChecker(w *World) *checker {
+	c := &checker{w: w, blocks: map[qc.BlockID]*blocktree.Block{w.root.ID(): w.root}, certified: make(map[qc.View]qc.BlockID),
+		chain: []qc.BlockID{w.root.ID()}, digests: make([][32]byte, 1), said: make([]sayings, w.cfg.Nodes), fates: make(map[command]fate)}
+	for i := range c.said {
+		c.said[i] = sayings{make(map[qc.View]qc.BlockID), make(map[qc.View]qc.View), make(map[qc.View]qc.BlockID)}
+	}
+	return c
+}
+
+// once notes what a replica says in a view, and fails if it has said something else before (S9).
+func once[T comparable](c *checker, id qc.NodeID, does string, said map[qc.View]T, v qc.View, what T) {
+	if before, ok := said[v]; ok && before != what {
+		c.w.fail("S9", "%v %s twice in view %d: %v and %v", id, does, v, before, what)
+	}
+	said[v] = what
+}
+
+// persists checks a write before it is made: the safety state contradicts nothing that was on disk before it.
+func (c *checker) persists(r *replica, records []hotstuff.Record) {
+	if !r.correct() {
+		return
+	}
+	for _, rec := range records {
+		switch rec := rec.(type) {
+		case hotstuff.SafetyState:
+			c.safety(r, &r.disk.safety, &rec)
+		case hotstuff.BlockRecord:
+			c.blocks[rec.Block.ID()] = rec.Block
+			c.certificate(&rec.Block.Justify)
+		}
+	}
+}
+
+func (c *checker) safety(r *replica, old, s *hotstuff.SafetyState) {
+	w, said := c.w, &c.said[r.id]
+	if s.LockView < old.LockView || s.HighQC.View < old.HighQC.View || old.LastTC != nil && (s.LastTC == nil || s.LastTC.View < old.LastTC.View) {
+		w.fail("lock", "%v lowers its lock, high QC or TC", r.id)
+	}
+	if v := s.LastVoted; v != nil && (old.LastVoted == nil || *v != *old.LastVoted) {
+		if old.LastVoted != nil && v.View <= old.LastVoted.View {
+			w.fail("S9", "%v votes in view %d after %d", r.id, v.View, old.LastVoted.View)
+		}
+		if old.LastTimeout != nil && v.View <= old.LastTimeout.View {
+			w.fail("S11", "%v votes in view %d, which it has timed out", r.id, v.View)
+		}
+		once(c, r.id, "votes", said.votes, v.View, v.Block)
+	}
+	if t := s.LastTimeout; t != nil && (old.LastTimeout == nil || t.View != old.LastTimeout.View) {
+		if old.LastTimeout != nil && t.View < old.LastTimeout.View {
+			w.fail("S9", "%v times out view %d after %d", r.id, t.View, old.LastTimeout.View)
+		}
+		once(c, r.id, "times out", said.timeouts, t.View, t.HighQC.View)
+	}
+	if b := s.LastProposal; b != nil {
+		once(c, r.id, "proposes", said.proposals, b.View, b.ID())
+	}
+	if s.Incarnation.Compare(old.Incarnation) < 0 {
+		w.fail("S9", "%v lowers its incarnation", r.id)
+	}
+}
+
+// persisted checks what a write has brought: commits follow the rule and are on the one chain; what is voted for is on
+// disk, batches included (S17).
+func (c *checker) persisted(r *replica, records []hotstuff.Record) {
+	if !r.correct() {
+		return
+	}
+	last := -1
+	for i, rec := range records {
+		if rec, ok := rec.(hotstuff.CommitRecord); ok {
+			last = i
+			c.commit(r, rec)
+		}
+	}
+	if last >= 0 {
+		c.threeChain(r, records[last].(hotstuff.CommitRecord).Block)
+	}
+	if v := r.disk.safety.LastVoted; v != nil {
+		if b := r.disk.blocks[v.Block]; b == nil || !r.disk.holds(b) {
+			c.w.fail("S17", "%v votes in view %d for what is not on its disk", r.id, v.View)
+		}
+	}
+}
+
+func (c *checker) commit(r *replica, rec hotstuff.CommitRecord) {
+	w := c.w
+	w.trace.event(w.now, commit, r.id, 0, uint64(rec.Height), short(rec.Block))
+	if w.trace.wanted() {
+		w.trace.note(w.now, "%v commits height %d: %v", r.id, rec.Height, rec.Block)
+	}
+	if b := r.disk.blocks[rec.Block]; b == nil || b.Height != rec.Height || b.Parent != r.disk.chain[rec.Height-1] {
+		w.fail("S2", "%v commits a block at height %d that does not follow", r.id, rec.Height)
+	}
+	switch {
+	case int(rec.Height) == len(c.chain):
+		c.chain = append(c.chain, rec.Block)
+		for _, ref := range c.blocks[rec.Block].Payload {
+			if b := r.disk.batches[ref.Digest]; b != nil {
+				w.counts.Commands += uint64(b.Count)
+			}
+		}
+	case c.chain[rec.Height] != rec.Block:
+		w.fail("agreement", "%v commits %v at height %d, another replica %v", r.id, rec.Block, rec.Height, c.chain[rec.Height])
+	}
+}
+
+// threeChain checks the rule for commits: the newest committed block lies under two more, certified in consecutive views
+// (S1).
+func (c *checker) threeChain(r *replica, id qc.BlockID) {
+	b0 := c.blocks[id]
+	b1 := c.blocks[c.certified[b0.View+1]]
+	b2 := c.blocks[c.certified[b0.View+2]]
+	if c.certified[b0.View] != id || b1 == nil || b2 == nil || b1.Parent != id || b2.Parent != b1.ID() {
+		c.w.fail("S1", "%v commits %v of view %d without three certified blocks in a row", r.id, id, b0.View)
+	}
+}
+
+// certificate notes a certificate that a correct replica believes: one block a view, and on the disk of every correct
+// signer with all its batches.
+func (c *checker) certificate(q *qc.QuorumCertificate) {
+	if q.View == 0 {
+		return
+	}
+	known, ok := c.certified[q.View]
+	if ok && known != q.Block {
+		c.w.fail("certified", "view %d certifies %v and %v", q.View, known, q.Block)
+	}
+	if ok {
+		return
+	}
+	c.certified[q.View] = q.Block
+	for id := range q.Signers.All() {
+		r := c.w.replicas[id]
+		if !r.correct() {
+			continue
+		}
+		if b := r.disk.blocks[q.Block]; b == nil || b.View != q.View || !r.disk.holds(b) {
+			c.w.fail("S17", "%v has signed QC %s and does not hold the block", id, describeQC(q))
+		} else {
+			c.blocks[b.ID()] = b
+		}
+		if v, ok := c.said[id].votes[q.View]; !ok || v != q.Block {
+			c.w.fail("S10", "QC %s bears a signature of %v that it never made", describeQC(q), id)
+		}
+	}
+}
+
+// sends checks what leaves a correct replica: it is on disk, or below what is, so that no later life can say otherwise.
+func (c *checker) sends(r *replica, message any) {
+	s, said := &r.disk.safety, &c.said[r.id]
+	vote := func(v *qc.Vote) {
+		if s.LastVoted == nil || v.View > s.LastVoted.View {
+			c.w.fail("S9", "%v sends a vote in view %d that is not on disk", r.id, v.View)
+		}
+		once(c, r.id, "votes", said.votes, v.View, v.Block)
+	}
+	switch m := message.(type) {
+	case *hotstuff.VoteMessage:
+		vote(&m.Vote)
+	case *hotstuff.TimeoutMessage:
+		if s.LastTimeout == nil || m.Timeout.View > s.LastTimeout.View {
+			c.w.fail("S9", "%v sends a timeout of view %d that is not on disk", r.id, m.Timeout.View)
+		}
+		once(c, r.id, "times out", said.timeouts, m.Timeout.View, m.Timeout.HighQC.View)
+		if m.Timeout.Vote != nil {
+			vote(m.Timeout.Vote)
+		}
+	case *hotstuff.Proposal:
+		if s.LastProposal == nil || m.Block.View > s.LastProposal.View {
+			c.w.fail("S9", "%v sends a proposal of view %d that is not on disk", r.id, m.Block.View)
+		}
+		once(c, r.id, "proposes", said.proposals, m.Block.View, m.Block.ID())
+	}
+}
+
+// started checks where a life begins: above all that it may have said.
+func (c *checker) started(r *replica) {}
+
+// entered notes a new view of a correct replica.
+func (c *checker) entered(l *life, core *hotstuff.Core) {
+	if !l.r.correct() {
+		return
+	}
+	v := core.View()
+	if v < l.view {
+		c.w.fail("view", "%v goes back from view %d to %d", l.r.id, l.view, v)
+	}
+	if core.Safety().HighQC.View+1 != v {
+		c.w.counts.ViewChanges++
+	}
+	c.w.counts.Views = max(c.w.counts.Views, uint64(v))
+	if c.w.trace.wanted() {
+		c.w.trace.note(c.w.now, "%v enters view %d", l.r.id, v)
+	}
+}
+
+// turned checks a correct replica after a turn.
+func (c *checker) turned(l *life) {
+	if !l.r.correct() {
+		return
+	}
+	core := l.driver.Core()
+	s := core.Safety()
+	c.certificate(&s.HighQC)
+	c.bounds(l, core)
+	c.progress()
+}
+
+// executed compares applications at equal heights (S15).
+func (c *checker) executed(r *replica, m *node.Machine) {
+	if !r.correct() {
+		return
+	}
+	a := m.Applied()
+	c.w.trace.event(c.w.now, execute, r.id, 0, uint64(a.Height), short(a.Digest))
+	for int(a.Height) >= len(c.digests) {
+		c.digests = append(c.digests, [32]byte{})
+	}
+	switch known := c.digests[a.Height]; {
+	case known == [32]byte{}:
+		c.digests[a.Height] = a.Digest
+	case known != a.Digest:
+		c.w.fail("S15", "%v has another state than others at height %d", r.id, a.Height)
+	}
+}
+
+// applied notes that a command was applied by a correct replica.
+func (c *checker) applied(connection, number uint32) {
+	k := command{connection, number}
+	if c.fates[k] == isRefused {
+		c.w.fail("refused", "command %d of connection %d is applied after its client was told that it never is", number, connection)
+	}
+	c.fates[k] = isApplied
+}
+
+func (c *checker) refusedCommand(connection, number uint32) {
+	k := command{connection, number}
+	if c.fates[k] == isApplied {
+		c.w.fail("refused", "command %d of connection %d was applied, and its client is told that it never is", number, connection)
+	}
+	c.fates[k] = isRefused
+}

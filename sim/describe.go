@@ -1,0 +1,88 @@
+package sim
+
+import (
+	"fmt"
+
+	"github.com/hotstuffd/hotstuffd/blocktree"
+	"github.com/hotstuffd/hotstuffd/hotstuff"
+	"github.com/hotstuffd/hotstuffd/mempool"
+	"github.com/hotstuffd/hotstuffd/qc"
+)
+
+// typeOf numbers the kinds of messages, for the trace's hash.
+func typeOf(message any) uint8 {
+	switch message.(type) {
+	case *hotstuff.Proposal:
+		return 1
+	case *hotstuff.VoteMessage:
+		return 2
+	case *hotstuff.TimeoutMessage:
+		return 3
+	case *hotstuff.CertificateMessage:
+		return 4
+	case *hotstuff.BlockRequest:
+		return 5
+	case *hotstuff.BlockResponse:
+		return 6
+	case *mempool.Batch:
+		return 7
+	case *mempool.BatchRequest:
+		return 8
+	}
+	return 0
+}
+
+// describe words a message for a trace.
+func describe(message any) string {
+	switch m := message.(type) {
+	case *hotstuff.Proposal:
+		return "proposal " + describeBlock(m.Block)
+	case *hotstuff.VoteMessage:
+		return fmt.Sprintf("vote %d %v of %v", m.Vote.View, m.Vote.Block, m.Vote.Signer)
+	case *hotstuff.TimeoutMessage:
+		return describeTimeout(m.Timeout)
+	case *hotstuff.CertificateMessage:
+		if m.QC != nil {
+			return "QC " + describeQC(m.QC)
+		}
+		if m.TC != nil {
+			return fmt.Sprintf("TC %d with QC %s", m.TC.View, describeQC(&m.TC.HighQC))
+		}
+	case *hotstuff.BlockRequest:
+		return fmt.Sprintf("wants %v from height %d", m.Target, m.From)
+	case *hotstuff.BlockResponse:
+		return fmt.Sprintf("%d blocks for %v", len(m.Blocks), m.Target)
+	case *mempool.Batch:
+		return fmt.Sprintf("batch %v of %v lane %d seq %d", m.Digest(), m.Origin, m.Incarnation.Starts, m.Seq)
+	case *mempool.BatchRequest:
+		return fmt.Sprintf("wants batches %v", m.Digests)
+	}
+	return fmt.Sprintf("%T", message)
+}
+
+func describeBlock(b *blocktree.Block) string {
+	s := fmt.Sprintf("%d %v height %d by %v on QC %s", b.View, b.ID(), b.Height, b.Proposer, describeQC(&b.Justify))
+	if b.TC != nil {
+		s += fmt.Sprintf(" with TC %d", b.TC.View)
+	}
+	if len(b.Payload) > 0 {
+		s += fmt.Sprintf(" names %d", len(b.Payload))
+	}
+	return s
+}
+
+func describeQC(q *qc.QuorumCertificate) string { return fmt.Sprintf("%d %v", q.View, q.Block) }
+
+func describeTimeout(t *qc.Timeout) string {
+	if t == nil {
+		return "timeout without content"
+	}
+	s := fmt.Sprintf("timeout %d of %v with QC %s", t.View, t.Signer, describeQC(&t.HighQC))
+	if t.TC != nil {
+		s += fmt.Sprintf(", TC %d", t.TC.View)
+	}
+	if t.Vote != nil {
+		s += fmt.Sprintf(", vote %v", t.Vote.Block)
+	}
+	return s
+}
