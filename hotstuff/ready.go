@@ -82,15 +82,14 @@ func (c *Core) Questions() Questions {
 // Ready returns what is to be done since the last Advance.
 func (c *Core) Ready() Ready {
 	r := &c.out
-	commits := len(c.commits) > 0 && (c.gated || len(r.Persist) > 0)
-	if c.gated || commits {
+	if c.gated || len(c.commits) > 0 {
 		c.safety.state.Sequence++
 		r.Persist = append(r.Persist, c.safety.state)
 		c.gated = false
 	}
-	if commits {
-		// Commits ride along: they gate no message, and a restart without them finds them again by the high QC. They never
-		// go without the safety state, or a restart would find its high QC below its committed block.
+	if len(c.commits) > 0 {
+		// Before they are executed, so that whoever sees a block's results finds it in the log. Under load they ride along
+		// with a vote. They never go without the safety state, or a restart would find its high QC below its committed block.
 		c.commits[len(c.commits)-1].Lanes = c.tree.Committed().Lanes
 		for _, rec := range c.commits {
 			r.Persist = append(r.Persist, rec)

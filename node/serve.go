@@ -26,61 +26,84 @@ const (
 	blockBytes, refBytes = 512, 96
 )
 
-// Blocks answers with the branch of the target, from the height asked for; or, when that is too long, with committed
-// blocks from there on; or with nothing, so that the peer asks another.
+// walkMax bounds how far a branch is walked back for one request, blocks.
+const walkMax = 1 << 14
+
+// Blocks answers with the first part of the target's branch, from the height asked for: all of it if it fits a response;
+// else of the committed chain, which is cheaper to find; and with nothing if there is nothing, so that the peer asks
+// another.
 func (s *Server) Blocks(to qc.NodeID, r *hotstuff.BlockRequest) {
-	branch, err := s.branch(r.Target, r.From)
-	if err == nil && branch == nil {
-		branch, err = s.committed(r.From)
+	blocks, err := s.branch(r.Target, r.From, hotstuff.ResponseBlocksMax)
+	if err == nil && blocks == nil {
+		blocks, err = s.committed(r.From)
 	}
-	if err != nil && !errors.Is(err, store.ErrNotFound) {
+	if err == nil && len(blocks) < 2 {
+		// The last block of a part only certifies those before it, so one alone is none. A long branch without a commit:
+		blocks, err = s.branch(r.Target, r.From, walkMax)
+	}
+	if err != nil {
 		s.Fail(err)
 		return
 	}
-	s.Reply(to, &hotstuff.BlockResponse{Target: r.Target, Blocks: branch})
+	s.Reply(to, &hotstuff.BlockResponse{Target: r.Target, Blocks: blocks})
 }
 
-// branch returns the blocks from height from to target in ascending order, nil if they do not fit a response.
-func (s *Server) branch(target qc.BlockID, from qc.Height) ([]*blocktree.Block, error) {
-	var branch []*blocktree.Block
-	size := 0
-	for id := target; ; {
+// branch walks back from target to height from, over at most walk blocks, and returns the first part of the way in
+// ascending order, as much as fits a response; nil if the way is longer, is not held, or does not pass that height.
+func (s *Server) branch(target qc.BlockID, from qc.Height, walk int) ([]*blocktree.Block, error) {
+	var way []*blocktree.Block // descending; blocks near the target make room for those near from
+	for id := target; walk > 0; walk-- {
 		b, err := s.Store.Block(id)
+		if errors.Is(err, store.ErrNotFound) || err == nil && b.Height < from {
+			return nil, nil
+		}
 		if err != nil {
 			return nil, err
 		}
-		if b.Height < from {
-			return nil, nil // another branch than the one the peer has committed
+		if len(way) == 2*hotstuff.ResponseBlocksMax {
+			way = append(way[:0], way[hotstuff.ResponseBlocksMax:]...)
 		}
-		branch = append(branch, b)
-		size += blockBytes + refBytes*len(b.Payload)
-		if size > responseBytes || len(branch) > hotstuff.ResponseBlocksMax {
-			return nil, nil
-		}
+		way = append(way, b)
 		if b.Height == from {
-			slices.Reverse(branch)
-			return branch, nil
+			slices.Reverse(way)
+			return fitting(way), nil
 		}
 		id = b.Parent
 	}
+	return nil, nil
+}
+
+// fitting cuts blocks to what fits a response.
+func fitting(blocks []*blocktree.Block) []*blocktree.Block {
+	size := 0
+	for i, b := range blocks {
+		if size += blockBytes + refBytes*len(b.Payload); i == hotstuff.ResponseBlocksMax || size > responseBytes && i > 1 {
+			return blocks[:i]
+		}
+	}
+	return blocks
 }
 
 // committed returns committed blocks from height from on, as many as fit a response.
 func (s *Server) committed(from qc.Height) ([]*blocktree.Block, error) {
 	var blocks []*blocktree.Block
-	for size := 0; size < responseBytes && len(blocks) < hotstuff.ResponseBlocksMax; from++ {
-		id, ok, err := s.Store.CommittedID(from)
-		if err != nil || !ok {
-			return blocks, err
+	for h := from; len(blocks) <= hotstuff.ResponseBlocksMax; h++ {
+		id, ok, err := s.Store.CommittedID(h)
+		if err != nil {
+			return nil, err
+		}
+		if !ok {
+			break
 		}
 		b, err := s.Store.Block(id)
 		if err != nil {
 			return nil, err
 		}
-		blocks = append(blocks, b)
-		size += blockBytes + refBytes*len(b.Payload)
+		if blocks = append(blocks, b); len(fitting(blocks)) < len(blocks) {
+			break
+		}
 	}
-	return blocks, nil
+	return fitting(blocks), nil
 }
 
 // Batches answers with each batch asked for that is held, as long as there is room in the peer's queue.

@@ -1,8 +1,6 @@
 package scripts
 
 import (
-	"fmt"
-	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -111,11 +109,11 @@ func TestEachDependencyHasItsLine(t *testing.T) {
 	}
 }
 
-// usedModules returns, for each module that a file imports, the packages that do, sorted; a package whose tests alone do
-// is marked.
+// usedModules returns, for each module that a file imports, the packages whose code does, sorted; or the word "tests", if
+// nothing but tests does.
 func usedModules(t *testing.T, m *goMod) map[string][]string {
 	files, _ := readSources(t)
-	byCode, byTests := map[string]map[string]bool{}, map[string]map[string]bool{}
+	used := map[string][]string{}
 	for _, f := range files {
 		for _, imported := range f.foreign {
 			if standard(imported) {
@@ -126,35 +124,26 @@ func usedModules(t *testing.T, m *goMod) map[string][]string {
 				t.Errorf("%s imports %s, of a module that go.mod does not require: run go mod tidy", f.path, imported)
 				continue
 			}
-			by := byCode
+			where := f.pkg
 			if f.test {
-				by = byTests
+				where = "tests"
 			}
-			if by[name] == nil {
-				by[name] = map[string]bool{}
-			}
-			by[name][f.pkg] = true
-		}
-	}
-	used := map[string][]string{}
-	for name, pkgs := range byCode {
-		used[name] = slices.Collect(maps.Keys(pkgs))
-	}
-	for name, pkgs := range byTests {
-		for pkg := range pkgs {
-			if !byCode[name][pkg] {
-				used[name] = append(used[name], fmt.Sprintf("%s (tests)", pkg))
+			if !slices.Contains(used[name], where) {
+				used[name] = append(used[name], where)
 			}
 		}
 	}
-	for _, pkgs := range used {
-		slices.Sort(pkgs)
+	for name, places := range used {
+		if len(places) > 1 {
+			used[name] = slices.DeleteFunc(places, func(where string) bool { return where == "tests" })
+		}
+		slices.Sort(used[name])
 	}
 	return used
 }
 
 // readDependencies returns the packages that docs/dependencies.md gives for each module: the rows of its table are
-// | `module` | `package`, `package` (tests) | why |.
+// | `module` | `package`, `package` | why |, with "tests" for a module that only tests use.
 func readDependencies(t *testing.T) map[string][]string {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(root, "docs", "dependencies.md"))

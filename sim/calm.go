@@ -31,7 +31,9 @@ func (w *World) heal() {
 	}
 	c.healedHeight = qc.Height(len(c.chain) - 1)
 	c.healedAt = w.now
-	w.after(calmMax, func() { w.fail("L7", "not everything is done %s after the faults ended: %s", clock(calmMax), c.missing()) })
+	w.after(calmMax, func() {
+		w.fail("L7", "not everything is done %s after the faults ended: %s", clock(calmMax), c.missing())
+	})
 }
 
 // calmMax is the time in which everything must commit and be executed everywhere.

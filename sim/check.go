@@ -69,6 +69,7 @@ func (c *checker) persists(r *replica, records []hotstuff.Record) {
 		switch rec := rec.(type) {
 		case hotstuff.SafetyState:
 			c.safety(r, &r.disk.safety, &rec)
+			c.certificate(&rec.HighQC)
 		case hotstuff.BlockRecord:
 			c.blocks[rec.Block.ID()] = rec.Block
 			c.certificate(&rec.Block.Justify)

@@ -12,7 +12,7 @@ import (
 type network struct {
 	w       *World
 	links   [][]channel // by sender and receiver
-	pairs   [][]pair // by the lower and the higher ID
+	pairs   [][]pair    // by the lower and the higher ID
 	latency [][]qc.Ticks
 	limits  [hsnet.Classes]hsnet.Limits
 }

@@ -1,15 +1,54 @@
-package sim
+package sim_test
 
 import (
+	"flag"
+	"fmt"
+	"strings"
 	"testing"
 	"time"
+
+	"github.com/hotstuffd/hotstuffd/sim"
 )
 
-func TestCalm(t *testing.T) {
+var (
+	seeds = flag.Uint64("sim.seeds", 300, "how many mixed seeds TestMixedSeeds runs")
+	first = flag.Uint64("sim.first", 1, "the first of them")
+	seed  = flag.Uint64("sim.seed", 0, "replay this one mixed seed, and print its trace")
+)
+
+// TestMixedSeeds runs faults of network, disk, replicas and clocks together, as each seed draws them.
+func TestMixedSeeds(t *testing.T) {
+	if *seed != 0 {
+		replay(t, *seed)
+		return
+	}
+	var total sim.Counts
 	began := time.Now()
-	r := Run(Calm(1, 4), nil)
-	t.Logf("%+v in %v", r.Counts, time.Since(began))
+	failures := 0
+	for s := *first; s < *first+*seeds && failures < 8; s++ {
+		r := sim.Run(sim.Mixed(s), nil)
+		total.Add(r.Counts)
+		if r.Failure != nil {
+			failures++
+			t.Errorf("seed %d: %v\nreplay it with: go test ./sim -run TestMixedSeeds -sim.seed=%d", s, r.Failure, s)
+		}
+	}
+	t.Logf("%d seeds: %d views, %d view changes, %d commits, %d commands, %d crashes, %d messages, %d requests, %d virtual seconds, in %v",
+		*seeds, total.Views, total.ViewChanges, total.Commits, total.Commands, total.Crashes, total.Messages, total.Requests, total.Ticks/10_000, time.Since(began).Round(time.Millisecond))
+}
+
+// replay prints the last lines of a seed's run.
+func replay(t *testing.T, seed uint64) {
+	const kept = 4000
+	var lines []string
+	r := sim.Run(sim.Mixed(seed), func(line string) {
+		if lines = append(lines, line); len(lines) > 2*kept {
+			lines = append(lines[:0], lines[kept:]...)
+		}
+	})
+	fmt.Println(strings.Join(lines[max(0, len(lines)-kept):], "\n"))
+	t.Logf("hash %x, %+v", r.Hash, r.Counts)
 	if r.Failure != nil {
-		t.Fatal(r.Failure)
+		t.Error(r.Failure)
 	}
 }
