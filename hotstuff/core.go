@@ -16,9 +16,18 @@ type Config struct {
 	Signer    qc.Signer          // votes and timeouts
 	Certs     *qc.Verifier       // sums verified timeouts; the core's own
 	Identity  ed25519.PrivateKey // proposals
-	Leaders   pacemaker.LeaderRule
+	Leaders   Leaders
 	Limits    Limits
 	Timing    pacemaker.Config
+}
+
+// Leaders is the leader function: pacemaker.LeaderRule, but where a test writes down who leads. Its answers depend on its
+// arguments alone and are the same on every replica of the chain, or their votes would never meet (L11).
+type Leaders interface {
+	// Leader returns leader(v, P), P being the tip of the branch.
+	Leader(v qc.View, branch pacemaker.Branch) qc.NodeID
+	// Depth is how many blocks below the tip Leader may read.
+	Depth() int
 }
 
 // Limits are the genesis limits that the validity of a block depends on.
@@ -35,7 +44,7 @@ type Recovered struct {
 	Safety    SafetyState
 	Committed *blocktree.Block   // the highest block known to be committed; genesis at first
 	Lanes     blocktree.Lanes    // next(Committed)
-	Below     []*blocktree.Block // ancestors of Committed in ascending order, as many as LeaderRule.Depth
+	Below     []*blocktree.Block // ancestors of Committed in ascending order, as many as Leaders.Depth
 	Above     []*blocktree.Block // other blocks stored, in ascending order of height
 }
 

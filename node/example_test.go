@@ -36,8 +36,11 @@ func Example() {
 
 	cfg, genesis, secrets, err := config.Load(home)
 	check(err)
-	replica, err := node.New(node.Options{Config: cfg, Genesis: genesis, Secrets: secrets, Application: &tally{},
-		Logger: slog.New(slog.DiscardHandler)})
+	replica, err := node.New(node.Options{
+		Config: cfg, Genesis: genesis, Secrets: secrets,
+		Application: &tally{},
+		Logger:      slog.New(slog.DiscardHandler),
+	})
 	check(err)
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan error)

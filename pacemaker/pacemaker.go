@@ -51,7 +51,6 @@ func (p *Pacemaker) Enter(v qc.View, now qc.Ticks, progress bool) bool {
 		if d := now - p.workFrom; p.working && v == p.view+1 && d < p.Timeout()/2 {
 			p.measure(d)
 		}
-		p.exponent -= min(p.exponent, 1)
 	} else {
 		p.exponent = min(p.exponent+1, exponentMax)
 	}
@@ -67,8 +66,11 @@ func (p *Pacemaker) measure(d qc.Ticks) {
 	p.measured = (7*p.measured + d) / 8
 }
 
-// Committed makes the backoff decay faster: commits show that the present delays are long enough.
-func (p *Pacemaker) Committed() { p.exponent /= 2 }
+// Committed makes the backoff decay. Nothing else does: where a dead leader costs every rotation a timeout, certificates
+// come in between them, and a backoff that they undid would stay below the real delay for ever, without three views in a
+// row that end in time (L7). It is more than halved, so that the two timeouts that a dead leader may cost in each rotation
+// of four do not keep it up.
+func (p *Pacemaker) Committed() { p.exponent = (p.exponent - min(p.exponent, 1)) / 2 }
 
 // SetWork tells whether there is work: an includable batch is held, or the branch has uncommitted payload.
 // The first moment of work in a view starts its short deadline.

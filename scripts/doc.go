@@ -11,7 +11,9 @@
 //   - imports_test.go: which package may import which, and what the pure packages must do without
 //   - layout_test.go: folders, package documentation, the length of files
 //   - modules_test.go: go.mod, and docs/dependencies.md beside it
-//   - docs_test.go: what the documents say of the code, and link to, exists
+//   - docs_test.go: links and cited sections lead somewhere
+//   - guarantees_test.go: every guarantee has its row, and the tests that it names exist
+//   - manual_test.go: settings, metrics and the example are shown as they are
 //
 // Start with the table in imports_test.go: it is the architecture.
 package scripts

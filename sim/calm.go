@@ -15,25 +15,41 @@ func (w *World) heal() {
 		}
 	}
 	c := w.check
+	skew := int64(w.cfg.Limits.ClockSkewMax) / 2
 	for _, r := range w.replicas {
 		r.failing = false
+		r.skew = max(-skew, min(r.skew, skew))
 		if r.life != nil {
 			r.life.fuse = fuse{}
 		}
 		r.start()
 		if r.correct() {
-			c.healedView = max(c.healedView, r.life.view)
 			probe := newClient(w, len(w.clients))
 			probe.probe, probe.at = true, r
 			w.clients = append(w.clients, probe)
 			w.after(1, probe.begin)
 		}
 	}
-	c.healedHeight = qc.Height(len(c.chain) - 1)
-	c.healedAt = w.now
-	w.after(calmMax, func() {
+	settle := qc.Ticks(0)
+	if w.cfg.ClockSkew > skew {
+		// Clocks were apart by more than the chain allows: its newest block may lie in everybody's future by so much.
+		settle = qc.Ticks(w.cfg.ClockSkew+w.cfg.ClockSkew/2+skew) / (1e9 / qc.TicksPerSecond)
+	}
+	w.after(settle, c.healed)
+	w.after(settle+calmMax, func() {
 		w.fail("L7", "not everything is done %s after the faults ended: %s", clock(calmMax), c.missing())
 	})
+}
+
+// healed notes where everybody stands when the count of views begins.
+func (c *checker) healed() {
+	c.healedHeight = qc.Height(len(c.chain) - 1)
+	c.counting = true
+	for _, r := range c.w.replicas {
+		if r.correct() && r.life != nil {
+			c.healedView = max(c.healedView, r.life.view)
+		}
+	}
 }
 
 // calmMax is the time in which everything must commit and be executed everywhere.
@@ -45,7 +61,7 @@ func (c *checker) viewsMax() qc.View { return qc.View(4*c.w.cfg.Nodes + 20) }
 // progress checks, in the calm, that commits come within so many views, and notes when everything is done.
 func (c *checker) progress() {
 	w := c.w
-	if !w.calm || c.done {
+	if !c.counting || c.done {
 		return
 	}
 	if h := qc.Height(len(c.chain) - 1); h == c.healedHeight {

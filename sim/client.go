@@ -33,6 +33,7 @@ type request struct {
 	count uint32
 	key   int // of the key-value store
 	op    int // in the history
+	asked qc.Ticks
 }
 
 func newClient(w *World, index int) *client {
@@ -103,7 +104,7 @@ func (c *client) lost(id qc.NodeID) {
 
 func (c *client) submit() {
 	r := &app.Request{}
-	q := &request{c: c}
+	q := &request{c: c, asked: c.w.now}
 	if c.w.cfg.Clients.KeyValue {
 		c.askStore(r, q)
 	} else {
@@ -177,6 +178,7 @@ func (c *client) complete(connection uint32, r *app.Request, reply []byte, err e
 		c.refuse(q, err)
 	} else {
 		c.w.counts.Requests++
+		c.w.counts.SlowestAnswer = max(c.w.counts.SlowestAnswer, c.w.now-q.asked)
 		c.answered = true
 		c.believe(q, r, reply)
 	}

@@ -85,6 +85,7 @@ func (l Latency) matrix(n int, r *rand.Rand) [][]qc.Ticks {
 // Clients is the load.
 type Clients struct {
 	Count    int
+	After    qc.Ticks // they begin within 100 ms from here
 	Pipeline int      // requests of one connection under way
 	Think    qc.Ticks // mean time between requests
 	Open     bool     // requests come whether or not earlier ones were answered
@@ -202,6 +203,9 @@ func (c *Config) troubles(r *rand.Rand) {
 func (c *Config) load(r *rand.Rand) {
 	c.Clients = Clients{Count: 1 + r.IntN(5), Pipeline: 1 + r.IntN(8), Think: qc.Ticks(10 + r.IntN(3000)), Open: r.IntN(4) == 0,
 		KeyValue: r.IntN(3) == 0, Reads: r.Float64() * 0.5, Bytes: 8 + r.IntN(200)}
+	if c.Clients.KeyValue {
+		c.Clients.Pipeline, c.Clients.Open = 1, false // histories of many operations at once cannot be decided
+	}
 }
 
 // corrupt makes up to f replicas dead or Byzantine.

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"crypto/ed25519"
 	"fmt"
 
 	"github.com/hotstuffd/hotstuffd/blocktree"
@@ -162,7 +163,7 @@ func (l *life) receive(from qc.NodeID, message any) {
 	}
 	switch m := message.(type) {
 	case *mempool.Batch:
-		if b, err := mempool.Verify(w.committee, w.identities, m); err == nil {
+		if b, err := w.verifyBatch(m); err == nil {
 			l.take(node.ReceivedBatch{From: from, Batch: b})
 		} else {
 			l.refused(from, message, err)
@@ -189,4 +190,24 @@ func (l *life) refused(from qc.NodeID, message any, err error) {
 	if err != hotstuff.ErrStale && w.replicas[from].correct() && l.r.correct() {
 		w.fail("verify", "%v refuses %s of %v: %v", l.r.id, describe(message), from, err)
 	}
+}
+
+// signedBatch is all that the verification of a batch depends on.
+type signedBatch struct {
+	digest    blocktree.Digest
+	signature [ed25519.SignatureSize]byte
+}
+
+// verifyBatch verifies a batch once for all replicas, for Ed25519 is what a run would mostly spend its time on. Batches are
+// never written, so replicas may share them.
+func (w *World) verifyBatch(b *mempool.Batch) (mempool.Verified, error) {
+	key := signedBatch{b.Digest(), b.Signature}
+	if v, ok := w.batches[key]; ok {
+		return v, nil
+	}
+	v, err := mempool.Verify(w.committee, w.identities, b)
+	if err == nil {
+		w.batches[key] = v
+	}
+	return v, err
 }

@@ -114,7 +114,6 @@ func (r *replica) start() {
 	r.life = l
 	l.window = l.driver.Core().Window()
 	l.view = l.driver.Core().View()
-	w.check.started(r)
 	w.trace.event(w.now, start, r.id, 0, uint64(l.view), uint64(len(r.disk.chain)))
 	if w.trace.wanted() {
 		w.trace.note(w.now, "%v starts, life %d, view %d, committed %d", r.id, l.number, l.view, len(r.disk.chain)-1)

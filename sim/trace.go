@@ -38,9 +38,6 @@ const (
 	forge
 )
 
-var kindNames = [...]string{deliver: "deliver", lose: "lose", turn: "turn", persist: "persist", commit: "commit", execute: "execute", crash: "crash",
-	start: "start", halt: "halt", link: "link", fault: "fault", reply: "reply", refuse: "refuse", forge: "forge"}
-
 // event adds one event: its kind, the replicas it is about, and two numbers that tell it from its like.
 func (t *trace) event(now qc.Ticks, k kind, at, other qc.NodeID, a, b uint64) {
 	t.buf = binary.BigEndian.AppendUint64(t.buf, uint64(now))

@@ -8,6 +8,7 @@ import (
 	"github.com/hotstuffd/hotstuffd/api/wire"
 	"github.com/hotstuffd/hotstuffd/blocktree"
 	"github.com/hotstuffd/hotstuffd/config"
+	"github.com/hotstuffd/hotstuffd/mempool"
 	"github.com/hotstuffd/hotstuffd/node"
 	"github.com/hotstuffd/hotstuffd/qc"
 )
@@ -29,6 +30,8 @@ type World struct {
 	limits     wire.Limits
 	keys       keys
 	identities []ed25519.PublicKey
+	certs      *qc.Verifier // of those who only watch
+	batches    map[signedBatch]mempool.Verified
 
 	replicas []*replica
 	net      *network
@@ -47,7 +50,10 @@ type Counts struct {
 	Crashes     uint64 // of correct replicas
 	Messages    uint64 // delivered
 	Requests    uint64 // answered by the application
-	Ticks       qc.Ticks
+	LongestGap  uint64 // views from one commit to the next, at most
+
+	SlowestAnswer qc.Ticks // of a request, from its submission
+	Ticks         qc.Ticks
 }
 
 // Add adds up counts of several runs.
@@ -59,6 +65,8 @@ func (c *Counts) Add(o Counts) {
 	c.Crashes += o.Crashes
 	c.Messages += o.Messages
 	c.Requests += o.Requests
+	c.LongestGap = max(c.LongestGap, o.LongestGap)
+	c.SlowestAnswer = max(c.SlowestAnswer, o.SlowestAnswer)
 	c.Ticks += o.Ticks
 }
 
@@ -92,7 +100,7 @@ func Run(cfg Config, lines func(string)) Result {
 }
 
 func newWorld(cfg Config, lines func(string)) *World {
-	w := &World{cfg: cfg, random: newRandom(cfg.Seed), trace: newTrace(lines)}
+	w := &World{cfg: cfg, random: newRandom(cfg.Seed), trace: newTrace(lines), batches: make(map[signedBatch]mempool.Verified)}
 	w.genesis = &config.Genesis{Name: "simulation", Epoch: 1, Leaders: cfg.Leaders, Limits: cfg.Limits, Chain: sha256.Sum256([]byte("simulation"))}
 	w.genesis.Nodes = make([]config.Member, cfg.Nodes)
 	var err error
@@ -107,6 +115,7 @@ func newWorld(cfg Config, lines func(string)) *World {
 	for _, k := range w.keys.identities {
 		w.identities = append(w.identities, k.Public().(ed25519.PublicKey))
 	}
+	w.certs = qc.NewVerifier(w.committee, w.keys.scheme(), make(certificates), blocktree.GenesisQC(w.root, cfg.Nodes))
 	w.check = newChecker(w)
 	w.net = newNetwork(w)
 	for id := range qc.NodeID(cfg.Nodes) {
@@ -128,7 +137,7 @@ func (w *World) run() {
 		}
 	}
 	for _, c := range w.clients {
-		w.after(qc.Ticks(w.random.start.Uint64N(1000)), c.begin)
+		w.after(w.cfg.Clients.After+qc.Ticks(w.random.start.Uint64N(1000)), c.begin)
 	}
 	w.scheduleFaults()
 	w.after(w.cfg.Duration, w.heal)

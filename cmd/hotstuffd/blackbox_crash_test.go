@@ -93,9 +93,9 @@ func (l *load) end() (failed []error) {
 // catches up.
 func TestAnyOneNodeMayBeKilled(t *testing.T) {
 	c, ctx := startedCluster(t, 4), patient(t)
-	victims, rounds := upTo(4), 10
+	victims, rounds := upTo(4), 6
 	if testing.Short() {
-		victims, rounds = victims[:1], 3
+		victims, rounds = victims[:1], 2
 	}
 	for _, victim := range victims {
 		others := upTo(4, victim)
@@ -139,7 +139,7 @@ func TestAnyOneNodeMayBeKilled(t *testing.T) {
 func TestAcknowledgedWritesSurviveAKillOfAll(t *testing.T) {
 	c, ctx := startedCluster(t, 4), patient(t)
 	const clients, commands = 8, 16
-	kills, rounds := 3, 10
+	kills, rounds := 2, 6
 	if testing.Short() {
 		kills, rounds = 1, 3
 	}
@@ -198,13 +198,18 @@ func TestAcknowledgedWritesSurviveAKillOfAll(t *testing.T) {
 // f nodes that never start, or die and stay dead, stop nothing (L1): the others commit all the same, and a node that
 // comes late learns everything.
 func TestCommitsGoOnWithoutTheDead(t *testing.T) {
-	for _, test := range []struct {
+	type absence struct {
 		nodes       int
 		never, dies []int
-	}{
+	}
+	tests := []absence{
 		{nodes: 4, never: []int{2}},
 		{nodes: 7, never: []int{2}, dies: []int{5}}, // only nodes 6, 0, 1 lead three views in a row
-	} {
+	}
+	if testing.Short() {
+		tests = tests[:1]
+	}
+	for _, test := range tests {
 		t.Run(fmt.Sprintf("%d nodes", test.nodes), func(t *testing.T) {
 			c, ctx := newCluster(t, test.nodes), patient(t)
 			alive := upTo(test.nodes, append(test.never, test.dies...)...)

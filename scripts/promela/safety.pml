@@ -70,6 +70,7 @@ inline know(r, x) {
 	fi
 }
 
+#ifdef FREE_LEARNING
 /* Replica r sees any set of the QCs of earlier views: delivery is the adversary's. */
 inline learn(r) {
 	b = 2;
@@ -78,6 +79,23 @@ inline learn(r) {
 	:: b < 2 * view -> b++
 	:: b >= 2 * view -> break
 	od
+}
+#endif
+
+/* Whether a replica with this high QC can be in the present view: by QC(view-1), or by a TC, which brought its QC. */
+#define HERE(r)   (VIEW(high[r]) == view - 1 || tc <= VIEW(high[r]))
+
+/* Replica r sees one QC, if it needs one to be in this view at all. */
+inline enter(r) {
+	if
+	:: HERE(r) -> skip
+	:: b = 2;
+	   do
+	   :: b < 2 * view && ISQC(b) && VIEW(b) > VIEW(high[r]) && (VIEW(b) == view - 1 || tc <= VIEW(b)) -> know(r, b); break
+	   :: b < 2 * view - 1 -> b++
+	   :: b >= 2 * view - 1 -> break
+	   od
+	fi
 }
 
 /* yes = a block of this view may be justified by x: rule 4 of §2. */
@@ -150,38 +168,38 @@ inline vote(r) {
 	fi
 }
 
-/* Replica r times out, or not. It is in this view by QC(view-1) or by a TC, which brought its QC with it. */
-inline timeout_(r) {
+/* Replica r signs Timeout(view), or not. */
+inline giveUp(r) {
+	enter(r);
 	if
-	:: VIEW(high[r]) == view - 1 || tc <= VIEW(high[r]) -> tout[r] = VIEW(high[r])
+	:: HERE(r) -> tout[r] = VIEW(high[r])
 	:: true
 	fi
 }
 
-/* What one honest replica does in this view: any prefix of it may be cut off by skipping the rest. */
+/* What one honest replica does in this view. */
 inline act(r) {
 	atomic {
 		if
-		:: true                            /* never here, or here and idle */
+		:: true                            /* it is elsewhere, or idle */
 		:: tc != NONE || ISQC(2 * view - 2) || ISQC(2 * view - 1) ->
+#ifdef FREE_LEARNING
 			learn(r);
+#endif
 #ifdef TIMEOUT_VOTE
-			timeout_(r);
-			learn(r);
+			giveUp(r);
 #endif
 			vote(r);
 #ifdef AMNESIA
 			vote(r);                   /* restarted, and lastVoted was not on disk */
 #endif
+#ifdef FREE_LEARNING
 			learn(r);
-#ifdef TIMEOUT_VOTE
+#endif
 			if
-			:: tout[r] == NONE -> timeout_(r)
+			:: view < VIEWS && tout[r] == NONE -> giveUp(r)   /* in the last view nothing follows from it */
 			:: else
 			fi
-#else
-			timeout_(r)
-#endif
 		fi;
 		scrub()
 	}
@@ -218,6 +236,12 @@ inline commit(x) {
 
 /* The votes of this view become QCs. */
 inline certify() {
+	if
+	:: votes[0] < NEED && votes[1] >= NEED ->          /* a view's only certified block is its first */
+		cand[0] = cand[1]; votes[0] = votes[1];
+		cand[1] = NONE; votes[1] = 0
+	:: else
+	fi;
 	s = 0;
 	do
 	:: s < 2 ->

@@ -1,0 +1,30 @@
+// Package sim runs whole clusters in one goroutine: the production Driver, core, mempool and verifiers of package node, on
+// a network, disks, clocks and clients that do what a seed says. One seed is one run, and one run has one trace: the
+// SHA-256 over every event is the same every time, so whatever a seed finds, it finds again.
+//
+// What it is for: evidence. Each run draws its size, leader schedule, limits, load and faults from its seed (Mixed):
+// loss, duplication, reordering and delay; partitions, one way or both; slow links; crashes before, in and after a write
+// and between two messages; pauses; clocks that are wrong; disks that are slow or full; slow applications; and up to f
+// replicas that are dead or lie, each in several ways at once. After every event the checks hold each correct replica to
+// the rules of docs/guarantees.md. When the time of faults is over, everything must commit within a number of views, and
+// every correct replica must come to the same state.
+//
+// What it never does: it starts no goroutine, reads no clock, and copies nothing of the protocol: what runs here is what
+// runs in production, up to the four edges of node.Driver. The disk keeps the promises of package store; that the real one
+// keeps them under torn and lost writes is shown there.
+//
+// Where to read:
+//
+//	config.go            what a run is made of, and how Mixed draws it from a seed
+//	world.go, queue.go   the clock: events in order of time
+//	random.go, trace.go  a source of randomness for each concern; the hash and the lines of a trace
+//	replica.go, edges.go a replica through its lives, and its edges
+//	disk.go, executor.go what survives a crash, and the application
+//	network.go           connections, links, queues
+//	client.go, history.go the load, and what clients must be able to believe
+//	faults.go, calm.go   what goes wrong by itself, and how it ends
+//	mind.go, attack.go   Byzantine replicas: wrappers around a correct core
+//	check.go, bounds.go  the rules
+//
+// To see a failing seed: go test ./sim -run TestMixedSeeds -sim.seed=N
+package sim
