@@ -42,7 +42,7 @@ func writeChain(fs FS, dir string, id Identity) error {
 func checkChain(fsys FS, dir string, id Identity) error {
 	text, err := readSmall(fsys, join(dir, chainFile), chainMax)
 	if errors.Is(err, fs.ErrNotExist) {
-		return refuse(dir, ErrSafetyLost, "no store here (a replica that never ran needs `hotstuffd init` instead)")
+		return refuse(dir, ErrSafetyLost, "no store here (`hotstuffd testnet init` makes one for a replica that never ran)")
 	}
 	if err != nil {
 		return err

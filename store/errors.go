@@ -9,9 +9,9 @@ import (
 // Errors that keep a store from being opened. ErrOtherChain, ErrNewerFormat and ErrExists leave it untouched.
 var (
 	// ErrSafetyLost: the safety state is missing, damaged, or older than what this replica may have signed (S13).
-	ErrSafetyLost = errors.New("safety state is lost and this replica must not vote: run `hotstuffd rejoin`")
+	ErrSafetyLost = errors.New("safety state is lost and this replica must not vote: leave it off, and see \"When safety state is lost\" in docs/operations.md")
 	// ErrPayloadLost: batches that this replica vouched for with a vote are missing or damaged (S17). Reads give it too.
-	ErrPayloadLost = errors.New("stored batches are lost and this replica must not vote: run `hotstuffd rejoin`")
+	ErrPayloadLost = errors.New("stored batches are lost and this replica must not vote: leave it off, and see \"When safety state is lost\" in docs/operations.md")
 	// ErrOtherChain: the store belongs to another chain or another replica.
 	ErrOtherChain = errors.New("store of another chain or replica: check the genesis document and the storage directory")
 	// ErrNewerFormat: a newer version of the program wrote the store.
