@@ -121,11 +121,21 @@ func (w *world) hear(x *instance, v hotstuff.Verified) {
 // turn is one turn of a driver: the time, an input, and all that follows from it.
 func (w *world) turn(x *instance, in hotstuff.Input) {
 	if x.told != x.now {
-		x.told = x.now
-		w.step(x, x.tick())
+		w.tellTime(x)
 	}
 	w.step(x, in)
 	w.finish(x)
+}
+
+// wake is a turn with no input but the time.
+func (w *world) wake(x *instance) {
+	w.tellTime(x)
+	w.finish(x)
+}
+
+func (w *world) tellTime(x *instance) {
+	x.told = x.now
+	w.step(x, x.tick())
 }
 
 func (w *world) step(x *instance, in hotstuff.Input) {

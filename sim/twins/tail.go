@@ -1,8 +1,6 @@
 package twins
 
-import (
-	"github.com/hotstuffd/hotstuffd/qc"
-)
+import "github.com/hotstuffd/hotstuffd/qc"
 
 // tailViewsMax bounds the views of the tail until an honest replica has committed one of its blocks.
 //
@@ -38,7 +36,7 @@ func (w *world) playTail() {
 		w.wave()
 		for _, x := range w.instances {
 			if !x.silent && x.core.Deadline() <= x.now {
-				w.turn(x, x.tick())
+				w.wake(x)
 			}
 		}
 	}

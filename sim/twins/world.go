@@ -135,7 +135,7 @@ func (w *world) settle() {
 // elapse lets time pass on one instance's clock.
 func (w *world) elapse(x *instance, d qc.Ticks) {
 	x.now += d
-	w.turn(x, x.tick())
+	w.wake(x)
 }
 
 var _ hotstuff.Leaders = (*Scenario)(nil)
