@@ -91,7 +91,7 @@ func TestInsertChecksThePlace(t *testing.T) {
 func TestInsertIsIdempotent(t *testing.T) {
 	tree := newTree(t, genesis())
 	b := on(genesis(), 1)
-	if insert(t, tree, b) != insert(t, tree, b) || tree.Len() != 2 {
+	if first, again := insert(t, tree, b), insert(t, tree, b); first != again || tree.Len() != 2 {
 		t.Error("a block was inserted twice")
 	}
 }

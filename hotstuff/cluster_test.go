@@ -3,7 +3,6 @@ package hotstuff_test
 import (
 	"crypto/ed25519"
 	"crypto/sha256"
-	"fmt"
 	"testing"
 
 	"github.com/hotstuffd/hotstuffd/blocktree"
@@ -120,12 +119,6 @@ func newCluster(tb testing.TB, o options) *cluster {
 		c.nodes = append(c.nodes, r)
 	}
 	return c
-}
-
-func (c *cluster) startAll() {
-	for _, r := range c.nodes {
-		c.start(r)
-	}
 }
 
 func (c *cluster) certs() *qc.Verifier {
@@ -338,5 +331,5 @@ func (c *cluster) node(id qc.NodeID) *replica { return c.nodes[id] }
 
 func (c *cluster) fatal(format string, args ...any) {
 	c.tb.Helper()
-	c.tb.Fatal(fmt.Sprintf(format, args...))
+	c.tb.Fatalf(format, args...)
 }

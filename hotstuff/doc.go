@@ -1,8 +1,8 @@
 // Package hotstuff is the protocol core: chained HotStuff with views by timeout certificates, as one pure step function.
 //
 // Core.Step takes one input: a message that Verify has checked, the time, a payload that was built, a peer that came or
-// went, a finished sum of votes. Core.Ready tells what the world must do now, in this order: write Persist in one synced
-// batch; then send Send; then hand Commit to the executor. Core.Advance says that it was done. The core never reads a
+// went, a finished sum of votes. Core.Ready tells what the world must do now: hand Commit to the executor; write Persist in one
+// synced batch; and send Send, after that write if it is Gated. Core.Advance says that it was done. The core never reads a
 // clock, never starts a goroutine, never touches a disk or a socket, and never changes anything but itself, so that
 // everything hard about consensus can be tested by feeding it inputs in every order.
 //

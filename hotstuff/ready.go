@@ -7,11 +7,12 @@ import (
 
 // Ready is what the world must now do, in the order of the fields. Its slices are the caller's until Advance.
 type Ready struct {
-	// Persist is one atomic batch, synced before anything else is done. A restart would otherwise forget a vote that
-	// others count (S9).
+	// Persist is one atomic batch, synced when it is written.
 	Persist []Record
-	// Send leaves only once Persist is durable.
-	Send []Envelope
+	// Gated: Send rests on Persist and leaves only once that is durable. A restart would otherwise forget a vote that others
+	// count (S9). Without it Persist holds only what this replica has learnt, and Send need not wait.
+	Gated bool
+	Send  []Envelope
 	// Commit lists newly committed blocks, oldest first, each once (S12).
 	Commit []Committed
 	// Verify lists sums of votes to check off the loop.
@@ -82,14 +83,17 @@ func (c *Core) Questions() Questions {
 // Ready returns what is to be done since the last Advance.
 func (c *Core) Ready() Ready {
 	r := &c.out
-	if c.gated || len(c.commits) > 0 {
+	r.Gated = r.Gated || c.gated
+	commits := len(c.commits) > 0 && (c.gated || len(r.Persist) > 0)
+	if c.gated || commits {
 		c.safety.state.Sequence++
 		r.Persist = append(r.Persist, c.safety.state)
 		c.gated = false
 	}
-	if len(c.commits) > 0 {
-		// Before they are executed, so that whoever sees a block's results finds it in the log. Under load they ride along
-		// with a vote. They never go without the safety state, or a restart would find its high QC below its committed block.
+	if commits {
+		// They gate nothing and ride along: a restart without them finds them again by the high QC, and what was decided stays
+		// decided by the votes on a quorum's disks. They never go without the safety state, or a restart would find its high
+		// QC below its committed block.
 		c.commits[len(c.commits)-1].Lanes = c.tree.Committed().Lanes
 		for _, rec := range c.commits {
 			r.Persist = append(r.Persist, rec)

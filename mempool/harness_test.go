@@ -112,7 +112,6 @@ type solo struct {
 	t *testing.T
 	*roster
 	*mempool.Pool
-	lanes  map[qc.BlockID]blocktree.Lanes
 	height qc.Height
 	view   qc.View
 	tip    blocktree.Lanes // after the newest committed block

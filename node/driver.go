@@ -34,6 +34,7 @@ type Driver struct {
 	includable bool               // what the core was told last
 	out        mempool.Ready      // of the mempool, not yet performed
 	reached    map[qc.NodeID]bool // peers of which a PeerChange has told
+	laneSynced bool               // the incarnation of the own lane is on disk: batches may leave
 }
 
 // NewDriver returns a driver. The core and the pool must stand at the same committed block, and belong to the driver from
@@ -162,17 +163,27 @@ func (d *Driver) offer() error {
 
 // answers collects what has come out of the mempool, and steps its answers to Require.
 func (d *Driver) answers() (any bool, err error) {
-	p := d.pool.Ready()
-	for _, id := range p.Available {
+	d.collect()
+	available, invalid := d.out.Available, d.out.Invalid
+	d.out.Available, d.out.Invalid = nil, nil
+	for _, id := range available {
 		if err := d.core.Step(hotstuff.PayloadStatus{Block: id, Valid: true}); err != nil {
 			return true, err
 		}
 	}
-	for _, id := range p.Invalid {
+	for _, id := range invalid {
 		if err := d.core.Step(hotstuff.PayloadStatus{Block: id}); err != nil {
 			return true, err
 		}
 	}
+	return len(available)+len(invalid) > 0, nil
+}
+
+// collect adds what has come out of the mempool to what waits to be performed.
+func (d *Driver) collect() {
+	p := d.pool.Ready()
+	d.out.Available = append(d.out.Available, p.Available...)
+	d.out.Invalid = append(d.out.Invalid, p.Invalid...)
 	d.out.Persist = append(d.out.Persist, p.Persist...)
 	d.out.Broadcast = append(d.out.Broadcast, p.Broadcast...)
 	d.out.Push = append(d.out.Push, p.Push...)
@@ -184,31 +195,48 @@ func (d *Driver) answers() (any bool, err error) {
 	if p.OpenLane != (blocktree.Incarnation{}) {
 		d.out.OpenLane = p.OpenLane
 	}
-	return len(p.Available)+len(p.Invalid) > 0, nil
 }
 
-// perform does what has come out: persist, then send, then commit; then the mempool's part. worked is false when there was
-// nothing to do.
+// perform does what has come out. Commits first: they rest on the votes that a quorum has on disk, not on our own note of
+// them. Then the write, and what is gated by it. worked is false when there was nothing to do.
 func (d *Driver) perform(at hotstuff.Tick) (worked bool, err error) {
-	p := d.out
-	d.out = mempool.Ready{}
-	openLane := p.OpenLane != (blocktree.Incarnation{})
-	if openLane {
+	openLane := d.out.OpenLane
+	d.out.OpenLane = blocktree.Incarnation{}
+	if openLane != (blocktree.Incarnation{}) {
 		// The incarnation is raised and synced before the first batch of the lane exists (PROTOCOL §6).
-		if err := d.core.Step(hotstuff.OpenLane{AtLeast: p.OpenLane}); err != nil {
+		if err := d.core.Step(hotstuff.OpenLane{AtLeast: openLane}); err != nil {
 			return true, err
 		}
+		d.laneSynced = false
 	}
 	r := d.core.Ready()
-	// Sync first: a restart would otherwise forget what others were told.
+	for _, c := range r.Commit {
+		d.pool.Committed(c.Block, c.Lanes)
+		d.load.committed(at.Now, c.Block.Payload)
+	}
+	d.collect()
+	if d.laneSynced {
+		d.performPool()
+	}
+	if !r.Gated {
+		d.sendAll(r.Send)
+	}
 	if len(r.Persist) > 0 {
 		if err := d.edges.Store.Append(r.Persist); err != nil {
 			return true, fmt.Errorf("safety store: %w", err)
 		}
 	}
-	for _, e := range r.Send {
-		d.send(e)
+	if r.Gated {
+		// Synced first: a restart would otherwise forget what others were told. The safety state that every start writes
+		// holds its incarnation, so now the lane may be used.
+		d.laneSynced = true
+		d.sendAll(r.Send)
 	}
+	return d.finish(at, r, openLane != (blocktree.Incarnation{}))
+}
+
+// finish does the rest of a Ready, which waits for nothing, and tells whether it calls for another round.
+func (d *Driver) finish(at hotstuff.Tick, r hotstuff.Ready, openLane bool) (worked bool, err error) {
 	for _, v := range r.Verify {
 		d.edges.Verifier.Sum(v)
 	}
@@ -220,26 +248,34 @@ func (d *Driver) perform(at hotstuff.Tick) (worked bool, err error) {
 	if r.Push {
 		d.pool.PushToLeader()
 	}
-	for _, c := range r.Commit {
-		d.pool.Committed(c.Block, c.Lanes)
-		d.load.committed(at.Now, c.Block.Payload)
-	}
 	d.core.Advance()
 	if len(r.Commit) > 0 {
 		if err := d.core.Step(hotstuff.Load{Heavy: d.load.heavy(at.Now)}); err != nil {
 			return true, err
 		}
 	}
-	d.performPool(p)
+	if d.laneSynced {
+		d.performPool()
+	}
 	if openLane {
 		d.pool.Opened(d.core.Safety().Incarnation)
 	}
 	// Only what changes the core or the mempool calls for another round: an edge that answers inline puts its answers
 	// into the next turn.
-	return len(r.Persist)+len(r.Commit) > 0 || r.Push || openLane, nil
+	return len(r.Persist)+len(r.Commit) > 0 || r.Push || openLane || d.out.OpenLane != (blocktree.Incarnation{}), nil
 }
 
-func (d *Driver) performPool(p mempool.Ready) {
+func (d *Driver) sendAll(envelopes []hotstuff.Envelope) {
+	for _, e := range envelopes {
+		d.send(e)
+	}
+}
+
+// performPool does what has come out of the mempool, but its answers to Require, which are settle's, and its wish for a
+// new lane, which is the next round's.
+func (d *Driver) performPool() {
+	p := d.out
+	d.out = mempool.Ready{Available: p.Available, Invalid: p.Invalid, OpenLane: p.OpenLane}
 	if len(p.Persist) > 0 {
 		d.edges.Verifier.Sync(p.Persist)
 	}

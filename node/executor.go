@@ -20,7 +20,18 @@ type executor struct {
 	digests []chan<- Applied
 	closed  bool
 
+	newest [recentBlocks]recentBlock // by height modulo its length
+
 	progress *watermark // the height of the last executed block
+}
+
+// recentBlocks is how many executed blocks the executor can name. The note on disk that they are committed comes with the
+// next vote, a few blocks later.
+const recentBlocks = 1024
+
+type recentBlock struct {
+	height qc.Height
+	id     qc.BlockID
 }
 
 func newExecutor(m *Machine, done func(qc.Height), replay func(*executor) error) *executor {
@@ -109,7 +120,18 @@ func (x *executor) close() []mempool.Execution {
 	return left
 }
 
+// recent returns the ID of the executed block of a height, if it is one of the newest.
+func (x *executor) recent(h qc.Height) (id qc.BlockID, ok bool) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	b := x.newest[h%recentBlocks]
+	return b.id, b.height == h && h > 0
+}
+
 func (x *executor) apply(e mempool.Execution) {
 	x.machine.Apply(e)
+	x.mu.Lock()
+	x.newest[e.Block.Height%recentBlocks] = recentBlock{e.Block.Height, e.Block.ID()}
+	x.mu.Unlock()
 	x.progress.advance(uint64(e.Block.Height))
 }

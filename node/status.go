@@ -9,6 +9,7 @@ import (
 
 	"github.com/hotstuffd/hotstuffd/api/server"
 	"github.com/hotstuffd/hotstuffd/app"
+	"github.com/hotstuffd/hotstuffd/blocktree"
 	"github.com/hotstuffd/hotstuffd/mempool"
 	"github.com/hotstuffd/hotstuffd/qc"
 )
@@ -110,13 +111,11 @@ func (n *Node) Log(ctx context.Context, from uint64, follow bool, yield func([]s
 		describe = d.Describe
 	}
 	for h := max(from, 1); ; h++ {
-		if applied, _ := n.executor.progress.get(); h > applied {
-			if !follow {
-				return nil
-			}
-			if err := n.Await(ctx, h); err != nil {
-				return err
-			}
+		if applied, _ := n.executor.progress.get(); h > applied && !follow {
+			return nil
+		}
+		if err := n.Await(ctx, h); err != nil {
+			return err
 		}
 		entries, err := n.entries(qc.Height(h), describe)
 		if err != nil {
@@ -133,8 +132,17 @@ func (n *Node) Log(ctx context.Context, from uint64, follow bool, yield func([]s
 	}
 }
 
+// appliedBlock returns the block of a height that was applied. That a block is committed is noted on disk only with the
+// next vote; until then the executor knows which one it is.
+func (n *Node) appliedBlock(h qc.Height) (*blocktree.Block, error) {
+	if id, ok := n.executor.recent(h); ok {
+		return n.store.Block(id)
+	}
+	return committedBlock(n.store, h)
+}
+
 func (n *Node) entries(h qc.Height, describe func([]byte) string) ([]server.Entry, error) {
-	b, err := committedBlock(n.store, h)
+	b, err := n.appliedBlock(h)
 	if err != nil {
 		return nil, err
 	}

@@ -103,8 +103,10 @@ func TestBackoff(t *testing.T) {
 	for range 3 {
 		p.Committed()
 	}
-	if next(true) != 100 || next(true) != 100 || next(false) != 100 {
-		t.Error("the backoff went below nothing")
+	for _, progress := range []bool{true, true, false} {
+		if got := next(progress); got != 100 {
+			t.Errorf("the backoff went below nothing: %d, want 100", got)
+		}
 	}
 }
 

@@ -4,6 +4,7 @@
 //
 //	scripts/check         the one gate: format, vet, staticcheck, these rules, all tests, a fuzz smoke, a build
 //	scripts/bench/readme  the measurements in the README, beside a single Redis in the same run
+//	scripts/model         the protocol's models, checked by SPIN
 //	scripts/gen-proto     the Go code of the wire and disk schema
 //
 // The rules are tests (go test ./scripts), so that a breach fails like any other fault and says what to do:

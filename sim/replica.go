@@ -61,7 +61,6 @@ type life struct {
 	busy      qc.Ticks // the loop waits for the disk, or is paused, until then
 
 	fuse    fuse
-	sends   int
 	payload []*mempool.Batch // to be written
 	writing []*mempool.Batch // being written
 	view    qc.View

@@ -8,9 +8,10 @@
  * proposals and votes are lost and timers fire at will. From then on the channels are reliable, in any order relative to
  * each other, and a timer fires only in a view that its replica was in at a moment when nothing was under way.
  *
- * Claim: whoever enters view END has committed a block of the last rotation; and nothing ever stops.
+ * Claim: when the first replica enters view END, a block of view SINCE or later has been committed; and nothing ever stops.
  *
- * Switches: BYZANTINE (replica 3 is not dead but hostile), END, NOT_CARRIED, NOT_RELEASED, LATE_DROPPED, UNBOUNDED_TC.
+ * Switches: BYZANTINE (replica 3 is not dead but hostile), MUTE (it proposes nothing), CALM (GST comes first), FIRST, END, SINCE,
+ * NOT_CARRIED, NOT_RELEASED, LATE_DROPPED, UNBOUNDED_TC, SLOW_REPEAT.
  */
 
 #ifndef END
@@ -52,6 +53,13 @@ byte listed[HONEST];                   /* highQC view in the last timeout of eac
 #endif
 
 #define QUIET (started == HONEST && empty(q[1]) && empty(q[2]) && empty(q[3]) && empty(q[5]) && empty(q[6]) && empty(q[7]))
+/* Replica r gave up its view, another honest one is past it, and r does not know. */
+#ifdef SLOW_REPEAT
+#define STRANDED(r) false
+#else
+#define STRANDED(r) (gaveUp[r] == view[r] && (view[(r + 1) % 3] > view[r] || view[(r + 2) % 3] > view[r]))
+#endif
+
 #define A     ((me + 1) % 3)           /* the two other honest ones */
 #define B     ((me + 2) % 3)
 
@@ -126,20 +134,24 @@ inline vote() {
 	cand = 0; yes = 0; refuse = 0
 }
 
+#ifdef NOT_CARRIED
+#define CARRIED false
+#else
+#define CARRIED (voted[me] == view[me])
+#endif
+
+inline repeat() { broadcast(TIMEOUT, view[me], listed[me], CARRIED) }
+
 inline timeOut() {
 	gaveUp[me] = view[me];
 	listed[me] = high[me];
 	heard = heard | (1 << me);
 	most = (high[me] > most -> high[me] : most);
-#ifdef NOT_CARRIED
-	broadcast(TIMEOUT, view[me], high[me], 0)
-#else
 	if
-	:: voted[me] == view[me] -> leak()
+	:: CARRIED -> leak()
 	:: else
 	fi;
-	broadcast(TIMEOUT, view[me], high[me], voted[me] == view[me])
-#endif
+	repeat()
 }
 
 #define MOVES    (high[me] + 1 > view[me] || after + 1 > view[me])
@@ -250,8 +262,7 @@ inline receive(s) {
 		fi
 	:: else
 	fi;
-	forget();
-	settle()
+	forget()
 }
 
 /* Enter the view that the certificates in a message lead to, before the rest of it is looked at. */
@@ -273,59 +284,53 @@ proctype Replica(byte me) {
 
 	atomic { settle(); started++ }
 	do
-	:: atomic { !over && nempty(q[3 * A + me]) -> receive(A) }
-	:: atomic { !over && nempty(q[3 * B + me]) -> receive(B) }
-
-	/* Loss, of what is sent only once. */
-	:: atomic { !over && !gst && q[3 * A + me] ? [PROPOSAL, _, _, _] -> q[3 * A + me] ? kind, v, h, x; forget() }
-	:: atomic { !over && !gst && q[3 * B + me] ? [PROPOSAL, _, _, _] -> q[3 * B + me] ? kind, v, h, x; forget() }
-	:: atomic { !over && !gst && q[3 * A + me] ? [VOTE, _, _, _] -> q[3 * A + me] ? kind, v, h, x; forget() }
-	:: atomic { !over && !gst && q[3 * B + me] ? [VOTE, _, _, _] -> q[3 * B + me] ? kind, v, h, x; forget() }
-
-	/* Nothing is under way: the timers of the views that the replicas are in now may fire. */
+	:: over -> break
 	:: atomic {
-		!over && gst && ripe[me] != view[me] && QUIET ->
-		ripe[0] = view[0]; ripe[1] = view[1]; ripe[2] = view[2]
-	   }
+		if
+		:: !over && nempty(q[3 * A + me]) -> receive(A)
+		:: !over && nempty(q[3 * B + me]) -> receive(B)
 
-	/* The timer. */
-	:: atomic { !over && gaveUp[me] < view[me] && (!gst || ripe[me] == view[me]) -> timeOut(); settle() }
+		/* Loss, of what is sent only once. */
+		:: !over && !gst && (q[3 * A + me] ? [PROPOSAL, _, _, _] || q[3 * A + me] ? [VOTE, _, _, _]) -> q[3 * A + me] ? _, _, _, _
+		:: !over && !gst && (q[3 * B + me] ? [PROPOSAL, _, _, _] || q[3 * B + me] ? [VOTE, _, _, _]) -> q[3 * B + me] ? _, _, _, _
+
+		/* Nothing is under way: the timers of the views that the replicas are in now may fire. */
+		:: !over && gst && ripe[me] != view[me] && !STRANDED(0) && !STRANDED(1) && !STRANDED(2) && QUIET ->
+			ripe[0] = view[0]; ripe[1] = view[1]; ripe[2] = view[2]
+
+		/* A timeout is repeated well before the next view's timers fire. It matters to who was left behind: it is answered. */
+		:: !over && gst && STRANDED(me) && QUIET -> repeat()
+
+		/* The timer. */
+		:: !over && gaveUp[me] < view[me] && (!gst || ripe[me] == view[me]) -> timeOut()
 
 #ifdef BYZANTINE
-	/* An early empty timeout. */
-	:: atomic { !over && !hostile && heard != 0 -> hostile = true; settle() }
+		/* An early empty timeout. */
+		:: !over && !hostile && heard != 0 -> hostile = true
 
-	/* A QC that only the Byzantine replica can have made, shown to me alone: two honest votes and its own. */
-	:: atomic {
-		!over && TWO(leaked[view[me]]) && high[me] < view[me] ->
-		know(view[me]);
-		settle()
-	   }
+		/* A QC of this view, which I alone learn of: two honest votes, that were sent to it or to me, and its own. */
+		:: !over && (TWO(leaked[view[me]]) || TWO(ballot[view[me]])) && high[me] < view[me] -> know(view[me])
 
-	/* A TC that it can have made, from two honest timeouts and its own. */
-	:: atomic {
-		!over && gaveUp[A] == view[me] && gaveUp[B] == view[me] ->
-		after = view[me];
-		h = (listed[A] > listed[B] -> listed[A] : listed[B]);
-		know(h);
-		h = 0;
+		/* A TC that it can have made, from two honest timeouts and its own, shown to me alone. */
+		:: !over && gaveUp[A] == view[me] && gaveUp[B] == view[me] ->
+			after = view[me];
+			h = (listed[A] > listed[B] -> listed[A] : listed[B]);
+			know(h);
+			h = 0;
 #ifdef UNBOUNDED_TC
-		bad = true;
+			bad = true
 #endif
-		settle()
-	   }
 
 #ifndef MUTE
-	/* It leads this view, and shows me its block, on QC(view-1) or on my own high QC. */
-	:: atomic {
-		!over && LEADER(view[me]) == 3 && voted[me] < view[me] && gaveUp[me] < view[me] && (par[view[me]] == 0 || par[view[me]] == high[me]) ->
-		par[view[me]] = high[me];
-		cand = high[me];
+		/* It leads this view, and shows me its block, on my own high QC. */
+		:: !over && LEADER(view[me]) == 3 && voted[me] < view[me] && gaveUp[me] < view[me] && (par[view[me]] == 0 || par[view[me]] == high[me]) ->
+			par[view[me]] = high[me];
+			cand = high[me]
+#endif
+#endif
+		fi;
 		settle()
 	   }
-#endif
-#endif
-	:: over -> break
 	od
 }
 
