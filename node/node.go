@@ -102,12 +102,13 @@ func (n *Node) assemble(o Options) error {
 			return err
 		}
 	}
-	cache := newCertificateCache()
+	cache, hashes := newCertificateCache(), &hashCache{}
 	verifier := func() (*qc.Verifier, *qc.BLS, error) {
 		scheme, err := qc.NewBLS(keys)
 		if err != nil {
 			return nil, nil, err
 		}
+		scheme.ShareHashes(hashes)
 		return qc.NewVerifier(n.committee, scheme, cache, blocktree.GenesisQC(genesis, size)), scheme, nil
 	}
 	n.verifiers = make(verifiers, max(2, runtime.GOMAXPROCS(0)))

@@ -62,6 +62,40 @@ func (c *certificateCache) Add(key [32]byte) {
 	c.next = (c.next + 1) % certificatesMax
 }
 
+// hashCache shares hashes of messages to the curve between the core, which signs votes, and the verifiers, which soon check
+// sums over the same messages: the newest hashesMax of them.
+type hashCache struct {
+	mu    sync.Mutex
+	known [hashesMax]struct {
+		msg   string
+		point qc.HashPoint
+	}
+	next int
+}
+
+// hashesMax bounds the shared hashes: those of the last few views.
+const hashesMax = 16
+
+// Get implements qc.HashCache.
+func (c *hashCache) Get(msg []byte) (qc.HashPoint, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for i := range c.known {
+		if c.known[i].msg == string(msg) && len(msg) > 0 {
+			return c.known[i].point, true
+		}
+	}
+	return qc.HashPoint{}, false
+}
+
+// Add implements qc.HashCache.
+func (c *hashCache) Add(msg []byte, p qc.HashPoint) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.known[c.next].msg, c.known[c.next].point = string(msg), p
+	c.next = (c.next + 1) % hashesMax
+}
+
 // worker does for the loop what it asks for, in order, without making it wait: sums of votes, or writes of batches.
 // Its queue is bounded by what the core and the mempool may have under way.
 type worker[T any] struct {

@@ -26,8 +26,22 @@ type BLS struct {
 
 	sets    recent[*lines]            // by bitmap: lines of the sum of the signers' keys
 	hashes  recent[bls12381.G1Affine] // by message
+	shared  HashCache                 // nil: none
 	scratch [2]lines
 }
+
+// HashPoint is H(m), a message hashed to the curve.
+type HashPoint struct{ point bls12381.G1Affine }
+
+// HashCache shares hashes between schemes of several goroutines: the implementation is the caller's, and safe for them
+// all. A replica signs its vote with one scheme and checks the certificate over the same message with another.
+type HashCache interface {
+	Get(msg []byte) (HashPoint, bool)
+	Add(msg []byte, p HashPoint)
+}
+
+// ShareHashes makes the scheme look for hashes in c too, and leave there what it makes.
+func (b *BLS) ShareHashes(c HashCache) { b.shared = c }
 
 var _ Scheme = (*BLS)(nil)
 
@@ -156,12 +170,22 @@ func (b *BLS) sumKeys(signers Bitmap) (key bls12381.G2Affine, ok bool) {
 	return key, !key.IsInfinity()
 }
 
-// hash returns H(msg), from memory if it was asked for lately.
+// hash returns H(msg), from memory if it was asked for lately, here or by those who share their hashes.
 func (b *BLS) hash(msg []byte) bls12381.G1Affine {
-	p, ok := b.hashes.get(msg)
-	if !ok {
-		p = hashToPoint(msg, signatureDST)
-		b.hashes.add(msg, p)
+	if p, ok := b.hashes.get(msg); ok {
+		return p
 	}
-	return p
+	var p HashPoint
+	known := false
+	if b.shared != nil {
+		p, known = b.shared.Get(msg)
+	}
+	if !known {
+		p = HashPoint{hashToPoint(msg, signatureDST)}
+		if b.shared != nil {
+			b.shared.Add(msg, p)
+		}
+	}
+	b.hashes.add(msg, p.point)
+	return p.point
 }

@@ -181,11 +181,7 @@ inline settle() {
 #endif
 		broadcast(TC, view[me], most, bad)
 	:: !over && !MOVES && !PROPOSES && !VOTES && !JOINS && !EXPIRES ->
-#ifdef VOTES_KEPT
-		i = done[me];
-#else
 		i = high[me] + 1;
-#endif
 		do
 		:: i < END && ballot[i] != ALL -> i++
 		:: else -> break
@@ -193,7 +189,6 @@ inline settle() {
 		if
 		:: i < END ->                  /* my sum of the votes is a QC that perhaps nobody else has */
 			know(i);
-			ballot[i] = 0;
 			if
 			:: LEADER(i + 1) != me || i + 1 < view[me] -> broadcast(QC, i, i, 0)
 			:: else
@@ -206,12 +201,7 @@ inline settle() {
 	/* Votes that cannot make a higher QC are dropped. */
 	i = 0;
 	do
-#ifdef VOTES_KEPT
-	:: i < END && i <= done[me] + 2 ->
-#else
-	:: i < END && i <= high[me] ->
-#endif
-		 ballot[i] = 0; i++
+	:: i < END && i <= high[me] -> ballot[i] = 0; i++
 	:: else -> break
 	od;
 	i = 0
