@@ -184,6 +184,9 @@ func (n *Network) welcome(conn *quic.Conn) {
 	}
 	p := n.peers[id]
 	c, err := p.greet(n.ctx, conn)
+	if code := remoteCode(err); code != 0 && code < codeFault {
+		return // the peer ended it without a fault: both sides dialed at once, and one connection is enough
+	}
 	if err != nil {
 		n.logRefusal("a greeting failed", fmt.Errorf("%v at %v: %w", id, conn.RemoteAddr(), err))
 		return

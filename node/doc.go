@@ -1,14 +1,14 @@
 // Package node makes a running replica of the protocol core, the mempool and their edges.
 //
 // Driver is the seam: one synchronous loop that owns the core and the mempool. A turn takes the inputs that have come,
-// steps them, and does what comes out, in this order: one synced write, then the messages, then the commits. It knows
-// its edges only as four small interfaces (edges.go), so that the same Driver runs on QUIC, LevelDB and a real executor
+// steps them, and does what comes out: what was decided goes to the executor, then comes one synced write, then the
+// messages that rest on it. It knows its edges only as four small interfaces (edges.go), so that the same Driver runs on QUIC, LevelDB and a real executor
 // here, and on a seeded network and a tearing disk in a simulation.
 //
 // Node assembles the production edges around a Driver: a network with a reader and a writer a peer, a pool of verifiers,
 // one writer of batches, one executor. It is the entry point for programs that embed the engine:
 //
-//	n, err := node.New(node.Options{Config: cfg, Genesis: genesis, Keys: keys, Application: app})
+//	n, err := node.New(node.Options{Config: cfg, Genesis: genesis, Secrets: secrets, Application: app})
 //	...
 //	err = n.Run(ctx)
 //
