@@ -111,7 +111,7 @@ func (c *Core) retryFetches() {
 		c.send(peer, &BlockRequest{Target: a.target, From: max(a.from, c.tree.Committed().Block.Height+1)})
 	}
 	a.again = false
-	a.retry = c.now + c.pace.RebroadcastEvery()
+	a.retry = c.now + c.pace.RetryEvery()
 }
 
 // fetchPeer takes the peer that named the block first, then the others in turn, those that are connected before others.

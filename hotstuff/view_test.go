@@ -148,13 +148,13 @@ func TestTimeoutIsRepeatedVerbatim(t *testing.T) {
 	if len(first) != 1 || !voted(first, b) {
 		t.Fatalf("at the deadline: %v", first)
 	}
-	s.giveQC(s.genesis) // nothing new
-	again := of(s.wait(2000), "timeout")
+	s.giveQC(s.genesis)                  // nothing new
+	again := of(s.wait(1250), "timeout") // a quarter of the timeout later: those kept from the next view must learn of it in time
 	if len(again) != 1 || again[0].msg.(*hotstuff.TimeoutMessage).Timeout != first[0].msg.(*hotstuff.TimeoutMessage).Timeout {
 		t.Fatalf("an interval later: %v", again)
 	}
 	s.giveQC(b)
-	if said := of(s.wait(2500), "timeout"); len(said) != 0 {
+	if said := of(s.wait(1700), "timeout"); len(said) != 0 {
 		t.Fatalf("in the next view: %v", said)
 	}
 }

@@ -126,5 +126,10 @@ func (p *Pacemaker) HeartbeatAt() qc.Ticks { return p.entered + p.cfg.Heartbeat 
 func (p *Pacemaker) PacedAt() qc.Ticks { return p.entered + p.cfg.MinView }
 
 // RebroadcastEvery is the interval at which a timeout is sent again until the view changes: capped, so that one lost
-// message never costs more than a moment, whatever the backoff (L3).
-func (p *Pacemaker) RebroadcastEvery() qc.Ticks { return min(p.Timeout(), 10*p.cfg.Base) }
+// message never costs more than a moment, whatever the backoff (L3); and a quarter of the timeout, so that who was kept
+// from a view learns of it while it lasts. With a repeat as slow as the view's own timer a Byzantine leader that shows a
+// timeout certificate to some keeps the rest one view behind in every rotation (docs/model.md, "slow repeat").
+func (p *Pacemaker) RebroadcastEvery() qc.Ticks { return max(1, min(p.Timeout()/4, p.RetryEvery())) }
+
+// RetryEvery is how long a peer has to answer before the next one is asked.
+func (p *Pacemaker) RetryEvery() qc.Ticks { return min(p.Timeout(), 10*p.cfg.Base) }

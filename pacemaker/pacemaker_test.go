@@ -156,13 +156,13 @@ func TestOtherMoments(t *testing.T) {
 	if p.HeartbeatAt() != 1040 || p.PacedAt() != 47 {
 		t.Errorf("heartbeat %d, paced %d", p.HeartbeatAt(), p.PacedAt())
 	}
-	if p.RebroadcastEvery() != 100 {
-		t.Errorf("rebroadcast every %d", p.RebroadcastEvery())
+	if p.RebroadcastEvery() != 25 || p.RetryEvery() != 100 {
+		t.Errorf("rebroadcast every %d, want a quarter of the timeout; retry every %d", p.RebroadcastEvery(), p.RetryEvery())
 	}
 	for v := qc.View(2); v < 20; v++ {
 		p.Enter(v, 0, false)
 	}
-	if p.RebroadcastEvery() != 1000 {
-		t.Errorf("rebroadcast every %d under backoff, want ten bases", p.RebroadcastEvery())
+	if p.RebroadcastEvery() != 1000 || p.RetryEvery() != 1000 {
+		t.Errorf("rebroadcast every %d and retry every %d under backoff, want ten bases", p.RebroadcastEvery(), p.RetryEvery())
 	}
 }
