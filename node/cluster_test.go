@@ -104,7 +104,7 @@ func (c *cluster) start(i int) {
 	cfg.Home = c.home(i)
 	cfg.Net.Listen = c.genesis.Nodes[i].Address
 	level := slog.LevelWarn
-	if os.Getenv("HOTSTUFFD_TEST_LOG") != "" {
+	if os.Getenv("NODE_TEST_LOG") != "" {
 		level = slog.LevelDebug
 	}
 	logger := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level})).With("node", i)

@@ -63,7 +63,7 @@ func (d *Driver) Turn(at hotstuff.Tick, events []Event) error {
 	}
 	d.pool.Flush()
 	for {
-		if err := d.settle(at); err != nil {
+		if err := d.settle(); err != nil {
 			return err
 		}
 		worked, err := d.perform(at)
@@ -123,7 +123,7 @@ func (d *Driver) take(e Event) error {
 
 // settle lets core and mempool answer each other until neither has a question. Both are pure: nothing leaves yet, so that
 // all that a turn brings about is one write.
-func (d *Driver) settle(at hotstuff.Tick) error {
+func (d *Driver) settle() error {
 	for {
 		if err := d.offer(); err != nil {
 			return err
