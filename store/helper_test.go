@@ -3,8 +3,11 @@ package store_test
 import (
 	"encoding/binary"
 	"errors"
+	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/hotstuffd/hotstuffd/api/wire"
@@ -64,11 +67,37 @@ func refused(t *testing.T, dir string, want error) {
 // crash returns a copy of the store's directory as it is now: what a kill -9 leaves.
 func crash(t testing.TB, dir string) string {
 	t.Helper()
-	image := filepath.Join(t.TempDir(), "image")
-	if err := os.CopyFS(image, os.DirFS(dir)); err != nil {
+	for {
+		image := filepath.Join(t.TempDir(), "image")
+		before := listing(t, dir)
+		err := os.CopyFS(image, os.DirFS(dir))
+		if listing(t, dir) != before {
+			continue // LevelDB merged tables meanwhile, so that this is a copy of no instant
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		return image
+	}
+}
+
+// listing tells the files of a directory, their sizes and when they were last written.
+func listing(t testing.TB, dir string) string {
+	t.Helper()
+	var b strings.Builder
+	err := filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if info, err := entry.Info(); err == nil {
+			fmt.Fprintln(&b, path, info.Size(), info.ModTime())
+		}
+		return nil
+	})
+	if err != nil {
 		t.Fatal(err)
 	}
-	return image
+	return b.String()
 }
 
 // replace puts a part of another image in place of that part.
