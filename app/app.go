@@ -1,6 +1,10 @@
 package app
 
-import "errors"
+import (
+	"errors"
+
+	"github.com/hotstuffd/hotstuffd/app/session"
+)
 
 // Application is a deterministic state machine under the replicated log. Every correct replica applies the same commands
 // in the same order, so all that Apply reads must come from the state, the command and the moment: no clock, no random
@@ -32,9 +36,11 @@ type Moment struct {
 // Request is an ordered run of operations of one client, taken in, batched and answered as a whole. Its writes are
 // proposed together, in order, and are never spread over two batches; each command is atomic by itself.
 type Request struct {
-	Blob   []byte  // Count write commands, each behind its length as a uvarint (mempool.AppendCommand)
+	Blob   []byte  // Count write commands, framed as mempool.AppendCommand does
 	Count  uint32  // number of write commands in Blob
 	Locals []Local // operations that stay at this replica, in order
+	// Words says what comes of commands about sessions. It may be nil if there are none in Blob.
+	Words session.Words
 	// Complete is called exactly once, unless Submit returned an error. reply is the results of all operations in
 	// order, end to end; it belongs to the callee. err is nil or one of the outcomes below, and then
 	// reply is nil. It is called on the replica's own goroutines and must not block.

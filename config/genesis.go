@@ -49,12 +49,17 @@ type Limits struct {
 	ExpiryDistanceMax qc.Height     // a batch's expiry is at most this far above the naming block's height
 	ReputationWindow  uint32        // W: blocks whose certificates decide who may lead
 	ClockSkewMax      time.Duration // a voter holds a block that lies further in its future
+	// CheckpointInterval is K: replicas sign and compare their states every so many blocks.
+	CheckpointInterval qc.Height
+	SessionsMax        uint32 // clients' sessions that are remembered
+	SessionBytesMax    uint64 // they and their kept results, bytes
 }
 
 // DefaultLimits returns the limits of a new chain of n replicas.
 func DefaultLimits(n int) Limits {
 	return Limits{BatchBytesMax: 4 << 20, BlockBatchesMax: 512, BlockBytesMax: 32 << 20, ExpiryDistanceMax: 8192,
-		ReputationWindow: uint32(2 * n), ClockSkewMax: 10 * time.Second}
+		ReputationWindow: uint32(2 * n), ClockSkewMax: 10 * time.Second, CheckpointInterval: 256,
+		SessionsMax: 1 << 16, SessionBytesMax: 64 << 20}
 }
 
 // genesisBytesMax bounds a genesis document; one of the largest committee takes a seventh of it.
@@ -126,12 +131,15 @@ type genesisJSON struct {
 }
 
 type limitsJSON struct {
-	BatchBytesMax     uint32    `json:"batch_bytes_max"`
-	BlockBatchesMax   uint32    `json:"block_batches_max"`
-	BlockBytesMax     uint64    `json:"block_bytes_max"`
-	ExpiryDistanceMax qc.Height `json:"expiry_distance_max"`
-	ReputationWindow  uint32    `json:"reputation_window"`
-	ClockSkewMax      string    `json:"clock_skew_max"` // with its unit
+	BatchBytesMax      uint32    `json:"batch_bytes_max"`
+	BlockBatchesMax    uint32    `json:"block_batches_max"`
+	BlockBytesMax      uint64    `json:"block_bytes_max"`
+	ExpiryDistanceMax  qc.Height `json:"expiry_distance_max"`
+	ReputationWindow   uint32    `json:"reputation_window"`
+	ClockSkewMax       string    `json:"clock_skew_max"` // with its unit
+	CheckpointInterval qc.Height `json:"checkpoint_interval"`
+	SessionsMax        uint32    `json:"sessions_max"`
+	SessionBytesMax    uint64    `json:"session_bytes_max"`
 }
 
 type nodeJSON struct {
@@ -145,7 +153,8 @@ type nodeJSON struct {
 func (g *Genesis) json() genesisJSON {
 	doc := genesisJSON{Name: g.Name, Epoch: g.Epoch, Leaders: g.Leaders, Limits: limitsJSON{
 		BatchBytesMax: g.Limits.BatchBytesMax, BlockBatchesMax: g.Limits.BlockBatchesMax, BlockBytesMax: g.Limits.BlockBytesMax,
-		ExpiryDistanceMax: g.Limits.ExpiryDistanceMax, ReputationWindow: g.Limits.ReputationWindow, ClockSkewMax: g.Limits.ClockSkewMax.String()}}
+		ExpiryDistanceMax: g.Limits.ExpiryDistanceMax, ReputationWindow: g.Limits.ReputationWindow, ClockSkewMax: g.Limits.ClockSkewMax.String(),
+		CheckpointInterval: g.Limits.CheckpointInterval, SessionsMax: g.Limits.SessionsMax, SessionBytesMax: g.Limits.SessionBytesMax}}
 	for id, m := range g.Nodes {
 		doc.Nodes = append(doc.Nodes, nodeJSON{ID: &id, Address: m.Address, Identity: hex.EncodeToString(m.Identity),
 			BLS: hex.EncodeToString(m.BLS), BLSProof: hex.EncodeToString(m.BLSProof)})
@@ -165,7 +174,8 @@ func (doc *genesisJSON) genesis() (*Genesis, error) {
 	}
 	g := &Genesis{Name: doc.Name, Epoch: doc.Epoch, Leaders: doc.Leaders, Nodes: make([]Member, n), Limits: Limits{
 		BatchBytesMax: doc.Limits.BatchBytesMax, BlockBatchesMax: doc.Limits.BlockBatchesMax, BlockBytesMax: doc.Limits.BlockBytesMax,
-		ExpiryDistanceMax: doc.Limits.ExpiryDistanceMax, ReputationWindow: doc.Limits.ReputationWindow, ClockSkewMax: skew}}
+		ExpiryDistanceMax: doc.Limits.ExpiryDistanceMax, ReputationWindow: doc.Limits.ReputationWindow, ClockSkewMax: skew,
+		CheckpointInterval: doc.Limits.CheckpointInterval, SessionsMax: doc.Limits.SessionsMax, SessionBytesMax: doc.Limits.SessionBytesMax}}
 	seen := make([]bool, n)
 	for i, node := range doc.Nodes {
 		switch {

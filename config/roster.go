@@ -49,6 +49,9 @@ func (l Limits) validate() error {
 		{"block_bytes_max", l.BlockBytesMax, uint64(l.BatchBytesMax), 1 << 30},
 		{"expiry_distance_max", uint64(l.ExpiryDistanceMax), 16, 1 << 20},
 		{"reputation_window", uint64(l.ReputationWindow), 1, 1 << 13},
+		{"checkpoint_interval", uint64(l.CheckpointInterval), 1, 1 << 20},
+		{"sessions_max", uint64(l.SessionsMax), 1, 1 << 24},
+		{"session_bytes_max", l.SessionBytesMax, 1 << 20, 1 << 32},
 	} {
 		if limit.value < limit.low || limit.value > limit.high {
 			return fmt.Errorf("%s = %d: want %d to %d", limit.name, limit.value, limit.low, limit.high)

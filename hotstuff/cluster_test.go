@@ -22,7 +22,7 @@ type cluster struct {
 	signers   []qc.Signer
 	scheme    qc.Scheme
 	keys      []ed25519.PrivateKey
-	public    []ed25519.PublicKey
+	public    qc.Roster
 	nodes     []*replica
 
 	now   qc.Ticks
@@ -32,7 +32,9 @@ type cluster struct {
 
 	batches [][]blocktree.BatchRef // by origin, in lane order
 	names   map[blocktree.Digest]string
-	labels  map[qc.BlockID]string // b<view>, with primes for further blocks of the view
+	nonces  map[blocktree.Digest]hotstuff.Nonce // of the batches that hold a rejoin
+	losses  byte                                // how many nonces were drawn
+	labels  map[qc.BlockID]string               // b<view>, with primes for further blocks of the view
 	ofView  map[qc.View][]*blocktree.Block
 	chain   []qc.BlockID // the one committed chain, by height
 	qcs     map[qc.View]qc.QuorumCertificate
@@ -48,6 +50,8 @@ type options struct {
 	timing  pacemaker.Config
 	chunk   int  // blocks in one BlockResponse at most
 	lateSum bool // sums of votes come back through the queue, as from a verification pool
+	// Checkpoints come every so many blocks, 0: never; and blocks get payload up to lag above the certified one.
+	every, lag qc.Height
 }
 
 func defaults(n int) options {
@@ -84,6 +88,7 @@ type replica struct {
 	paused   bool    // Build gives nothing, as when the executor's queue is full
 	withhold bool    // payloads are not here yet
 	waiting  []qc.BlockID
+	wrongAt  qc.Height // the application's state is wrong from here on; 0: never
 }
 
 // disk is what has been synced.
@@ -92,6 +97,8 @@ type disk struct {
 	safety hotstuff.SafetyState
 	chain  []qc.BlockID
 	lanes  blocktree.Lanes
+	// certified is the newest checkpoint certificate.
+	certified *qc.CheckpointCertificate
 }
 
 func newCluster(tb testing.TB, o options) *cluster {
@@ -100,7 +107,7 @@ func newCluster(tb testing.TB, o options) *cluster {
 		tb.Fatal(err)
 	}
 	c := &cluster{tb: tb, opt: o, committee: committee, genesis: blocktree.Genesis(committee.Chain, committee.Epoch, o.n),
-		batches: make([][]blocktree.BatchRef, o.n), names: map[blocktree.Digest]string{}, labels: map[qc.BlockID]string{},
+		batches: make([][]blocktree.BatchRef, o.n), names: map[blocktree.Digest]string{}, nonces: map[blocktree.Digest]hotstuff.Nonce{}, labels: map[qc.BlockID]string{},
 		ofView: map[qc.View][]*blocktree.Block{}, qcs: map[qc.View]qc.QuorumCertificate{}, tcs: map[qc.View]*qc.TimeoutCertificate{}}
 	c.scheme, c.signers = qc.NewMock(1, o.n)
 	for i := range o.n {
@@ -113,12 +120,15 @@ func newCluster(tb testing.TB, o options) *cluster {
 	c.chain = []qc.BlockID{c.genesis.ID()}
 	c.qcs[0] = blocktree.GenesisQC(c.genesis, o.n)
 	for i := range o.n {
-		r := &replica{id: qc.NodeID(i), past: newHistory()}
-		r.disk = disk{blocks: map[qc.BlockID]*blocktree.Block{c.genesis.ID(): c.genesis}, chain: c.chain[:1:1],
-			lanes: make(blocktree.Lanes, o.n), safety: hotstuff.SafetyState{Epoch: 1, HighQC: c.qcs[0]}}
-		c.nodes = append(c.nodes, r)
+		c.nodes = append(c.nodes, &replica{id: qc.NodeID(i), past: newHistory(), disk: c.newDisk()})
 	}
 	return c
+}
+
+// newDisk is the disk of a replica that has never run.
+func (c *cluster) newDisk() disk {
+	return disk{blocks: map[qc.BlockID]*blocktree.Block{c.genesis.ID(): c.genesis}, chain: []qc.BlockID{c.genesis.ID()},
+		lanes: make(blocktree.Lanes, c.opt.n), safety: hotstuff.SafetyState{Epoch: 1, HighQC: c.qcs[0]}}
 }
 
 func (c *cluster) certs() *qc.Verifier {
@@ -127,13 +137,13 @@ func (c *cluster) certs() *qc.Verifier {
 
 func (c *cluster) limits() hotstuff.Limits {
 	return hotstuff.Limits{BlockBatchesMax: 64, BlockBytesMax: 1 << 20, BatchBytesMax: 1 << 10, ExpiryDistanceMax: 10_000,
-		ClockSkewMax: 50_000_000}
+		ClockSkewMax: 50_000_000, CheckpointEvery: c.opt.every}
 }
 
 func (c *cluster) config(id qc.NodeID) hotstuff.Config {
-	return hotstuff.Config{Self: id, Committee: c.committee, Signer: c.signers[id], Certs: c.certs(), Identity: c.keys[id],
+	return hotstuff.Config{Self: id, Committee: c.committee, Signer: c.signers[id], Certs: c.certs(), Identity: qc.IdentityKey(c.keys[id]),
 		Leaders: pacemaker.LeaderRule{Schedule: c.opt.rule, Size: c.opt.n, Faults: c.committee.Faults(), Window: c.opt.window},
-		Limits:  c.limits(), Timing: c.opt.timing}
+		Limits:  c.limits(), Timing: c.opt.timing, CheckpointLag: c.opt.lag}
 }
 
 // wall is the wall clock that goes with now.
@@ -154,6 +164,8 @@ func (c *cluster) start(r *replica) {
 	r.verifier = hotstuff.NewVerifier(r.id, c.committee, c.certs(), c.public, c.limits())
 	r.view = core.View()
 	c.finish(r)
+	c.noticeStored(r)
+	c.executeStored(r)
 }
 
 func (c *cluster) crash(r *replica) { c.note(r.id, "crashes"); r.core, r.halted = nil, nil }
@@ -165,7 +177,7 @@ func (c *cluster) halt(r *replica, err error) {
 
 // recover is what a restart finds on the disk.
 func (d *disk) recover(depth int) hotstuff.Recovered {
-	rec := hotstuff.Recovered{Safety: d.safety, Lanes: d.lanes}
+	rec := hotstuff.Recovered{Safety: d.safety, Lanes: d.lanes, Certified: d.certified}
 	top := len(d.chain) - 1
 	rec.Committed = d.blocks[d.chain[top]]
 	for h := max(0, top-depth); h < top; h++ {
@@ -240,6 +252,13 @@ func (c *cluster) finish(r *replica) {
 	}
 	r.core.Advance()
 	c.checkTimers(r)
+	for _, b := range ready.Commit {
+		c.notice(r, b.Block)
+		c.execute(r, b.Block)
+	}
+	if r.core == nil {
+		return // halted, or its power has failed
+	}
 	for _, req := range ready.Verify {
 		sum := r.verifier.Sum(req)
 		if c.opt.lateSum {

@@ -55,8 +55,23 @@ func (c *Core) safeNode(e *blocktree.Entry) bool {
 	return c.tree.Descends(e, lock)
 }
 
-// leader returns leader(v, parent) (PROTOCOL §4).
+// leader returns leader(v, parent) (PROTOCOL §4). Nearly always it is asked for the same view and tip as before, several
+// times a step, and the answer never changes.
 func (c *Core) leader(v qc.View, parent *blocktree.Entry) qc.NodeID {
+	if l := &c.led; l.parent == nil || l.view != v || l.parent != parent {
+		*l = led{view: v, parent: parent, leader: c.askLeader(v, parent)}
+	}
+	return c.led.leader
+}
+
+// led is the last answer of leader.
+type led struct {
+	view   qc.View
+	parent *blocktree.Entry
+	leader qc.NodeID
+}
+
+func (c *Core) askLeader(v qc.View, parent *blocktree.Entry) qc.NodeID {
 	at, depth := parent, 0
 	return c.cfg.Leaders.Leader(v, func(d int) (pacemaker.Link, bool) {
 		if d < depth {

@@ -1,7 +1,6 @@
 package hotstuff
 
 import (
-	"crypto/ed25519"
 	"fmt"
 
 	"github.com/hotstuffd/hotstuffd/blocktree"
@@ -13,12 +12,14 @@ import (
 type Config struct {
 	Self      qc.NodeID
 	Committee *qc.Committee
-	Signer    qc.Signer          // votes and timeouts
-	Certs     *qc.Verifier       // sums verified timeouts; the core's own
-	Identity  ed25519.PrivateKey // proposals
+	Signer    qc.Signer    // votes and timeouts
+	Certs     *qc.Verifier // sums verified timeouts; the core's own
+	Identity  qc.Identity  // proposals
 	Leaders   Leaders
 	Limits    Limits
 	Timing    pacemaker.Config
+	// CheckpointLag is how many blocks above the certified state leaders still give payload.
+	CheckpointLag qc.Height
 }
 
 // Leaders is the leader function: pacemaker.LeaderRule, but where a test writes down who leads. Its answers depend on its
@@ -37,15 +38,17 @@ type Limits struct {
 	BatchBytesMax     uint32    // one blob, bytes
 	ExpiryDistanceMax qc.Height // batch expiry above the height of the naming block
 	ClockSkewMax      int64     // nanoseconds: how far in a voter's future a block's time may lie
+	CheckpointEvery   qc.Height // blocks between two checkpoints; 0: none, for tests
 }
 
 // Recovered is what a replica starts from: all zero but Safety, Committed and Lanes on the first start.
 type Recovered struct {
 	Safety    SafetyState
-	Committed *blocktree.Block   // the highest block known to be committed; genesis at first
-	Lanes     blocktree.Lanes    // next(Committed)
-	Below     []*blocktree.Block // ancestors of Committed in ascending order, as many as Leaders.Depth
-	Above     []*blocktree.Block // other blocks stored, in ascending order of height
+	Committed *blocktree.Block          // the highest block known to be committed; genesis at first
+	Lanes     blocktree.Lanes           // next(Committed)
+	Below     []*blocktree.Block        // ancestors of Committed in ascending order, as many as Leaders.Depth
+	Above     []*blocktree.Block        // other blocks stored, in ascending order of height
+	Certified *qc.CheckpointCertificate // the highest known; nil before the first
 }
 
 // Core is the protocol of one replica. It belongs to one goroutine.
@@ -79,10 +82,14 @@ type Core struct {
 	pushed     bool // Ready.Push was given in this view
 	build      *PayloadRequest
 	require    []Requirement
-	shared     bool    // our certificate for this view was broadcast
-	refused    bool    // the last Payload for this view was empty although work waits
+	shared     bool // our certificate for this view was broadcast
+	refused    bool // the last Payload for this view was empty although work waits
+	led        led
 	fetches    []fetch // wanted, highest view first. Bound: fetchesMax
 	asking     asking
+
+	request     rejoinRequest // while the replica rejoins
+	checkpoints checkpoints
 
 	cast    uint64         // votes since New
 	commits []CommitRecord // not yet persisted
@@ -119,6 +126,8 @@ func New(cfg Config, rec Recovered, at Tick) (*Core, error) {
 		votes:    make([][]qc.Vote, n),
 		timeouts: make([]*qc.Timeout, n),
 		answered: make([]qc.Ticks, n),
+
+		checkpoints: newCheckpoints(n, cfg.Limits, cfg.CheckpointLag, rec.Certified),
 	}
 	view := rec.Safety.HighQC.View
 	if tc := rec.Safety.LastTC; tc != nil {
@@ -144,6 +153,11 @@ func New(cfg Config, rec Recovered, at Tick) (*Core, error) {
 func (c *Core) insertStored(b *blocktree.Block) error {
 	switch e, err := c.tree.Insert(b); err {
 	case nil:
+		// What is on disk was verified once, so the certificate is known. A vote for the block would otherwise be cast, and the
+		// view timed out, beside an older high QC: the timeouts of the block's voters must show the QC that they voted on.
+		if b.Justify.View > c.safety.state.HighQC.View {
+			c.safety.state.HighQC = b.Justify
+		}
 		return c.applyCertificate(e.Parent(), &b.Justify)
 	case blocktree.ErrUnknownParent, blocktree.ErrOld:
 		return nil
@@ -203,10 +217,16 @@ func (c *Core) Step(in Input) error {
 	case Load:
 		c.heavy = in.Heavy
 	case OpenLane:
-		c.safety.raiseIncarnation(in.AtLeast)
-		c.gated = true
+		if !c.Rejoining() {
+			c.safety.raiseIncarnation(in.AtLeast)
+			c.gated = true
+		}
+	case Rejoined:
+		err = c.onRejoined(in)
 	case Sum:
 		err = c.onSum(in)
+	case Executed:
+		err = c.onExecuted(in.Checkpoint)
 	default:
 		return fmt.Errorf("hotstuff: unknown input %T", in)
 	}
@@ -233,6 +253,8 @@ func (c *Core) stepMessage(v Verified) error {
 		return c.onCertificates(m.QC, m.TC, v.from)
 	case *BlockResponse:
 		return c.onBlocks(m, v.from)
+	case *CheckpointMessage:
+		return c.onCheckpoint(m, v.from)
 	}
 	c.drop(v.from, ErrMessage)
 	return nil
@@ -256,6 +278,8 @@ func (c *Core) settle() error {
 	c.maybePropose()
 	c.shareWhileHolding()
 	c.retryFetches()
+	c.repeatRejoinRequest()
+	c.repeatCheckpoint()
 	return nil
 }
 
@@ -286,6 +310,9 @@ func (c *Core) onPeer(p Peer) {
 		return
 	}
 	c.peerUp[p.ID], c.peerDown[p.ID] = p.Up, !p.Up
+	if p.Up && c.Rejoining() {
+		c.send(p.ID, &RejoinRequest{Nonce: c.safety.state.Nonce})
+	}
 }
 
 // View returns the present view.
@@ -293,7 +320,7 @@ func (c *Core) View() qc.View { return c.pace.View() }
 
 // Window returns what Verifier.Verify needs to know of this replica's progress.
 func (c *Core) Window() Window {
-	return Window{View: c.pace.View(), HighQC: c.safety.state.HighQC.View}
+	return Window{View: c.pace.View(), HighQC: c.safety.state.HighQC.View, Checkpoint: c.checkpoints.height()}
 }
 
 // Votes returns how many votes were cast since New.
@@ -326,13 +353,18 @@ func (c *Core) Frontier() Frontier {
 // Deadline returns when the next Tick must come at the latest.
 func (c *Core) Deadline() qc.Ticks {
 	at := c.pace.Deadline()
-	if c.rebroadcast != 0 {
+	if !c.safety.maySign(c.pace.View()) {
+		at = c.requestDue() // no view is timed out
+	} else if c.rebroadcast != 0 {
 		at = c.rebroadcast
 	} else if half, ok := c.pace.HalfTime(); ok && half > c.now {
 		at = min(at, half)
 	}
 	if due, ok := c.proposalDue(); ok {
 		at = min(at, due)
+	}
+	if k := &c.checkpoints; k.repeated != nil {
+		at = min(at, k.due)
 	}
 	if due, ok := c.fetchDue(); ok {
 		at = min(at, due)

@@ -17,12 +17,14 @@ var (
 	ErrBadVote      = errors.New("vote: signature does not verify")
 	ErrPayload      = errors.New("proposal: a named batch contradicts the block")
 	ErrUnasked      = errors.New("blocks: not asked for")
+
+	ErrBadCheckpoint = errors.New("checkpoint: signature does not verify")
 )
 
 // Errors of Step. Each stops the node, with one clear line.
 var (
 	// ErrKeyInUse: a vote or timeout of this replica was seen that it never signed: its key is used elsewhere (S14).
-	ErrKeyInUse = errors.New("this replica's key signs elsewhere: find the other node with the same key, stop it, and rejoin with a fresh state")
+	ErrKeyInUse = errors.New("this replica's key signs elsewhere: find the other node with the same key, stop it for good, and rejoin: see \"When safety state is lost\" in docs/operations.md")
 	// ErrAssumption: what only more than f faulty replicas can bring about.
 	ErrAssumption = errors.New("more than f replicas are faulty")
 )

@@ -11,7 +11,7 @@ import (
 )
 
 // TestExplore drives clusters through random orders of delivery, loss, duplication, partitions, crashes at every point of
-// a turn, restarts, connections that come and go, and in half of the runs one Byzantine replica. Then the network heals
+// a turn, restarts, lost disks, connections that come and go, and in half of the runs one Byzantine replica. Then the network heals
 // and a fresh batch must be committed by every correct replica within a stated number of views (L7).
 // The invariants are checked after every turn.
 func TestExplore(t *testing.T) {
@@ -34,6 +34,7 @@ type explorer struct {
 	*cluster
 	rng   *rand.Rand
 	byz   int // -1: none
+	lost  int // who may lose its disk, and rejoins; -1: none
 	votes map[qc.BlockID][]qc.Vote
 	count int // batches submitted
 	loss  float64
@@ -44,9 +45,12 @@ func newExplorer(t *testing.T, n int, seed uint64) *explorer {
 	o := defaults(n)
 	o.lateSum, o.chunk = true, 2+rng.IntN(4)
 	o.rule = []pacemaker.Schedule{pacemaker.RoundRobin, pacemaker.Reputation}[rng.IntN(2)]
-	e := &explorer{cluster: newCluster(t, o), rng: rng, byz: -1, votes: map[qc.BlockID][]qc.Vote{}, loss: 0.2 * rng.Float64()}
+	e := &explorer{cluster: newCluster(t, o), rng: rng, byz: -1, lost: -1, votes: map[qc.BlockID][]qc.Vote{}, loss: 0.2 * rng.Float64()}
 	if seed%2 == 1 {
 		e.byz = rng.IntN(n)
+	}
+	if e.byz < 0 || n >= 7 { // the others are enough
+		e.lost = (e.byz + 1 + rng.IntN(n-1)) % n
 	}
 	for _, r := range e.nodes {
 		if int(r.id) != e.byz {
@@ -93,6 +97,10 @@ func (e *explorer) anything() {
 		e.submitAny()
 	case x < 0.91:
 		e.crash(e.nodes[e.rng.IntN(e.opt.n)])
+	case x < 0.912:
+		if e.lost >= 0 {
+			e.lose(e.nodes[e.lost])
+		}
 	case x < 0.94:
 		if r := e.nodes[e.rng.IntN(e.opt.n)]; r.core == nil && int(r.id) != e.byz {
 			e.start(r)

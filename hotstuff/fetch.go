@@ -20,6 +20,8 @@ type asking struct {
 	tries  int        // peers asked in turn
 	retry  qc.Ticks   // when to ask again
 	again  bool       // ask deliverer for what follows, before the next in turn
+	peer   qc.NodeID  // who was asked last
+	open   bool       // and has not answered
 	// Who last delivered a part, and the height after it; 0 before that, and when another peer is asked.
 	deliverer qc.NodeID
 	from      qc.Height
@@ -110,6 +112,7 @@ func (c *Core) retryFetches() {
 	if ok {
 		c.send(peer, &BlockRequest{Target: a.target, From: max(a.from, c.tree.Committed().Block.Height+1)})
 	}
+	a.peer, a.open = peer, ok
 	a.again = false
 	a.retry = c.now + c.pace.RetryEvery()
 }
@@ -148,8 +151,21 @@ func (c *Core) onBlocks(m *BlockResponse, from qc.NodeID) error {
 	}
 	if len(m.Blocks) > 0 {
 		c.continueFetch(m.Target, m.Blocks[len(m.Blocks)-1].Height+1, from)
+	} else {
+		c.fetchElsewhere(m.Target, from)
 	}
 	return nil
+}
+
+// fetchElsewhere asks the next peer at once if the one that was asked has nothing. When all have had their turn it waits:
+// else peers that have nothing would be asked without end.
+func (c *Core) fetchElsewhere(target qc.BlockID, from qc.NodeID) {
+	if a := &c.asking; a.target == target && a.open && a.peer == from {
+		a.open = false
+		if a.tries%c.cfg.Committee.Size() != 0 {
+			a.retry = c.now
+		}
+	}
 }
 
 // placeCertified puts a certified block into the tree. ok is false if it has no place there: the branch does not start at

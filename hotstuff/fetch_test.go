@@ -78,6 +78,44 @@ func TestFetchContinues(t *testing.T) {
 	}
 }
 
+// TestFetchGoesOnElsewhere: a peer that has nothing is passed over at once, each once; then they are left in peace. Only
+// the answer of the one that was asked counts.
+func TestFetchGoesOnElsewhere(t *testing.T) {
+	s := newSolo(t)
+	b := s.on(s.genesis, 9)
+	s.giveQC(b)
+	s.now = 100
+	s.turn(s.r, s.tick())
+	none := &hotstuff.BlockResponse{Target: b.ID()}
+	asked, m := request(s.take())
+	for _, id := range []qc.NodeID{1, 2, 3} {
+		if id != asked {
+			if said := s.give(id, none); len(said) != 0 {
+				t.Fatalf("n%d was not asked and has nothing: %v", id, said)
+			}
+		}
+	}
+	turns := map[qc.NodeID]bool{}
+	for !m.Target.IsZero() {
+		if turns[asked] = true; len(turns) > 3 {
+			t.Fatal("asks without end")
+		}
+		asked, m = request(s.give(asked, none))
+		if turns[asked] && !m.Target.IsZero() {
+			break // round again: the first in turn has its next one
+		}
+	}
+	if len(turns) != 3 {
+		t.Errorf("asked %v at once, want all three", turns)
+	}
+	if said := of(s.give(asked, none), "request"); len(said) > 0 {
+		t.Errorf("asks again at once: %v", said)
+	}
+	if _, m := request(s.wait(s.now + 1000)); m.Target != b.ID() {
+		t.Error("has given up")
+	}
+}
+
 // TestFetchesOneAtATime: of all that is wanted the highest is asked for, for it brings its ancestors; a lower one only when
 // no peer has the highest. Old certificates displace nothing.
 func TestFetchesOneAtATime(t *testing.T) {

@@ -5,7 +5,8 @@ import (
 	"github.com/hotstuffd/hotstuffd/qc"
 )
 
-// Input is what Step takes: Verified, Tick, Payload, PayloadStatus, Work, Peer, Load, Sum or OpenLane.
+// Input is what Step takes: Verified, Tick, Payload, PayloadStatus, Work, Peer, Load, Sum, OpenLane,
+// Rejoined or Executed.
 type Input interface{ input() }
 
 // Tick tells the time. It comes before the other inputs of a turn, and whenever Core.Deadline is due.
@@ -42,8 +43,11 @@ type Peer struct {
 type Load struct{ Heavy bool }
 
 // OpenLane asks for a new incarnation of the replica's own lane, above the last one and not below AtLeast. It is raised
-// and synced; the driver may use it once the Ready with it is done.
+// and synced; the driver may use it once the Ready with it is done. While the replica rejoins, no lane opens.
 type OpenLane struct{ AtLeast blocktree.Incarnation }
+
+// Rejoined tells that a block with this replica's nonce was executed, so that the certificate which committed it is known.
+type Rejoined struct{ Nonce Nonce }
 
 // Sum is the answer to a VerifyRequest. Only Verifier.Sum makes one that is not empty.
 type Sum struct {
@@ -51,7 +55,15 @@ type Sum struct {
 	block qc.BlockID
 	cert  *qc.QuorumCertificate // nil when no quorum of good votes remained
 	bad   []qc.NodeID           // signers whose votes do not verify
+
+	// The same of checkpoints.
+	state     qc.Checkpoint
+	stateCert *qc.CheckpointCertificate
 }
+
+// Executed tells that the application has come to a state after a block whose height is a multiple of
+// Limits.CheckpointEvery. It comes in order of height, after a restart from the beginning again.
+type Executed struct{ Checkpoint qc.Checkpoint }
 
 // Verified is a message that was checked as far as its kind demands. Only Verifier.Verify makes one that is not empty:
 // what is not checked cannot be stepped.
@@ -69,6 +81,8 @@ func (Work) input()          {}
 func (Peer) input()          {}
 func (Load) input()          {}
 func (OpenLane) input()      {}
+func (Rejoined) input()      {}
+func (Executed) input()      {}
 func (Sum) input()           {}
 func (Verified) input()      {}
 

@@ -41,6 +41,8 @@ func (c *cluster) persist(r *replica, records []hotstuff.Record) {
 			if rec.Lanes != nil {
 				r.disk.lanes = rec.Lanes
 			}
+		case hotstuff.CheckpointRecord:
+			r.disk.certified = rec.Certificate
 		case hotstuff.SafetyState:
 			c.checkSafety(r, r.disk.safety, rec)
 			r.disk.safety = rec

@@ -6,7 +6,7 @@ import (
 )
 
 // Message is what replicas send each other for consensus: *Proposal, *VoteMessage, *TimeoutMessage, *CertificateMessage,
-// *BlockRequest or *BlockResponse. A message from the network is not stepped before Verify made it a Verified.
+// *BlockRequest, *BlockResponse, *RejoinRequest or *CheckpointMessage. A message from the network is not stepped before Verify made it a Verified.
 type Message interface{ message() }
 
 // Proposal carries a leader's block, signed by it.
@@ -46,9 +46,21 @@ type BlockResponse struct {
 	Blocks []*blocktree.Block
 }
 
+// RejoinRequest asks a peer to have the sender's nonce ordered (PROTOCOL §7). It needs no signature: whose nonce it is, the
+// authenticated connection says.
+type RejoinRequest struct{ Nonce Nonce }
+
+// CheckpointMessage carries the signature of one replica's state, or the certificate of a quorum's: one of the two is set.
+type CheckpointMessage struct {
+	Signed      *qc.SignedCheckpoint
+	Certificate *qc.CheckpointCertificate
+}
+
 func (*Proposal) message()           {}
 func (*VoteMessage) message()        {}
 func (*TimeoutMessage) message()     {}
 func (*CertificateMessage) message() {}
 func (*BlockRequest) message()       {}
 func (*BlockResponse) message()      {}
+func (*RejoinRequest) message()      {}
+func (*CheckpointMessage) message()  {}

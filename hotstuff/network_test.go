@@ -52,6 +52,10 @@ func (c *cluster) deliver(p packet) {
 		}
 		return
 	}
+	if m, ok := v.Message().(*hotstuff.RejoinRequest); ok {
+		c.orderRejoin(r, v.From(), m.Nonce)
+		return
+	}
 	c.turn(r, v)
 }
 

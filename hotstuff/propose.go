@@ -68,6 +68,9 @@ func (c *Core) onPayload(p Payload) error {
 	if !ok {
 		return nil
 	}
+	if c.checkpoints.stalled(parent.Block.Height + 1) {
+		p.Refs = nil // nobody runs further ahead of what is known to be agreed
+	}
 	if len(p.Refs) == 0 && !c.emptyDue(parent) {
 		c.refused = true
 		return nil

@@ -50,11 +50,15 @@ type PayloadRequest struct {
 	Lanes  blocktree.Lanes // next(Parent)
 }
 
-// VerifyRequest asks for the sum of votes for one block in one view.
+// VerifyRequest asks for the sum of votes for one block in one view; or, if there are Checkpoints, of signatures of one
+// state.
 type VerifyRequest struct {
 	View  qc.View
 	Block qc.BlockID
 	Votes []qc.Vote
+
+	Checkpoint  qc.Checkpoint
+	Checkpoints []qc.SignedCheckpoint
 }
 
 // Drop says that something from a peer was refused, and why.

@@ -1,6 +1,8 @@
 package hotstuff
 
 import (
+	"encoding/hex"
+
 	"github.com/hotstuffd/hotstuffd/blocktree"
 	"github.com/hotstuffd/hotstuffd/qc"
 )
@@ -18,9 +20,20 @@ type SafetyState struct {
 	LastTimeout  *qc.Timeout            // nil before the first timeout
 	LastProposal *blocktree.Block       // whole: a restart may send it again, and nothing else in its view
 	Incarnation  blocktree.Incarnation  // of the replica's own newest lane
+	Nonce        Nonce                  // zero, but while the replica rejoins (rejoin.go)
+	Floor        qc.View                // w of the last rejoin: nothing is signed in views up to it; 0: there was none
 }
 
-// Record is one durable fact of Ready.Persist: BlockRecord, CommitRecord or SafetyState.
+// Nonce is a random number that a replica has drawn after it had lost its safety state.
+type Nonce [32]byte
+
+// String gives the first eight hex digits, as the log shows them.
+func (n Nonce) String() string { return hex.EncodeToString(n[:4]) }
+
+// IsZero tells whether n is none.
+func (n Nonce) IsZero() bool { return n == Nonce{} }
+
+// Record is one durable fact of Ready.Persist: BlockRecord, CommitRecord, CheckpointRecord or SafetyState.
 type Record interface{ record() }
 
 // BlockRecord keeps a block, by its ID.
@@ -34,6 +47,10 @@ type CommitRecord struct {
 	Lanes  blocktree.Lanes
 }
 
-func (BlockRecord) record()  {}
-func (CommitRecord) record() {}
-func (SafetyState) record()  {}
+// CheckpointRecord keeps the highest checkpoint certificate.
+type CheckpointRecord struct{ Certificate *qc.CheckpointCertificate }
+
+func (BlockRecord) record()      {}
+func (CommitRecord) record()     {}
+func (CheckpointRecord) record() {}
+func (SafetyState) record()      {}

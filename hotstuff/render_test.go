@@ -119,6 +119,8 @@ func (c *cluster) describe(m hotstuff.Message) string {
 			s += " " + c.label(b.ID())
 		}
 		return s
+	case *hotstuff.RejoinRequest:
+		return fmt.Sprintf("rejoin request %s", name(m.Nonce))
 	}
 	return fmt.Sprintf("%T", m)
 }
@@ -136,8 +138,15 @@ func (c *cluster) show() string {
 		if s.LockView > 0 {
 			lock = c.label(s.LockBlock)
 		}
-		fmt.Fprintf(&out, "%v view %d lock %s high %s committed %s\n", r.id, r.core.View(), lock, c.label(s.HighQC.Block),
+		fmt.Fprintf(&out, "%v view %d lock %s high %s committed %s", r.id, r.core.View(), lock, c.label(s.HighQC.Block),
 			c.label(r.core.Tree().Committed().Block.ID()))
+		if r.core.Rejoining() {
+			out.WriteString(" rejoining")
+		}
+		if s.Floor > 0 {
+			fmt.Fprintf(&out, " signs above %d", s.Floor)
+		}
+		out.WriteString("\n")
 	}
 	return out.String()
 }
@@ -171,6 +180,13 @@ func kind(m hotstuff.Message) string {
 		return "request"
 	case *hotstuff.BlockResponse:
 		return "blocks"
+	case *hotstuff.RejoinRequest:
+		return "rejoin"
+	case *hotstuff.CheckpointMessage:
+		if m.Certificate != nil {
+			return "certified state"
+		}
+		return "state"
 	}
 	return ""
 }

@@ -1,13 +1,11 @@
 package hotstuff
 
 import (
-	"crypto/ed25519"
-
 	"github.com/hotstuffd/hotstuffd/blocktree"
 	"github.com/hotstuffd/hotstuffd/qc"
 )
 
-// safety is the one signing authority (S10). Everything that this replica signs is signed by one of its three methods,
+// safety is the one signing authority (S10). Everything that this replica signs is signed by one of its four methods,
 // each of which refuses what would contradict an earlier signature, and changes the state that is synced before the
 // signature leaves.
 //
@@ -19,7 +17,7 @@ type safety struct {
 	committee *qc.Committee
 	self      qc.NodeID
 	signer    qc.Signer
-	identity  ed25519.PrivateKey
+	identity  qc.Identity
 }
 
 func (s *safety) lastVotedView() qc.View {
@@ -36,8 +34,17 @@ func (s *safety) lastTimeoutView() qc.View {
 	return s.state.LastTimeout.View
 }
 
+// rejoining tells whether the safety state was lost and the nonce is not yet seen committed: nothing is signed.
+func (s *safety) rejoining() bool { return !s.state.Nonce.IsZero() }
+
+// maySign: a replica that has lost its safety state signs in views above those in which it may have signed before alone
+// (PROTOCOL §7, and the theorem in rejoin.go).
+func (s *safety) maySign(v qc.View) bool { return !s.rejoining() && v > s.state.Floor }
+
 // mayVote: v is above every view that was voted in or timed out in (PROTOCOL §2.1; S11).
-func (s *safety) mayVote(v qc.View) bool { return v > s.lastVotedView() && v > s.lastTimeoutView() }
+func (s *safety) mayVote(v qc.View) bool {
+	return s.maySign(v) && v > s.lastVotedView() && v > s.lastTimeoutView()
+}
 
 // mayPropose: one proposal a view, never in a view voted or timed out in, never below an earlier one (PROTOCOL §7).
 func (s *safety) mayPropose(v qc.View) bool {
@@ -59,6 +66,9 @@ func (s *safety) timeout(view qc.View) *qc.Timeout {
 	if t := s.state.LastTimeout; t != nil && t.View >= view {
 		return t
 	}
+	if !s.maySign(view) {
+		panic("hotstuff: timeout against the safety state") // unreachable: its callers ask maySign first
+	}
 	t := &qc.Timeout{Epoch: s.committee.Epoch, View: view, HighQC: s.state.HighQC, Signer: s.self}
 	if t.HighQC.View+1 != view {
 		t.TC = s.state.LastTC // TC(view−1): the view was entered by it
@@ -77,8 +87,13 @@ func (s *safety) propose(b *blocktree.Block) {
 	if !s.mayPropose(b.View) {
 		panic("hotstuff: proposal against the safety state") // unreachable: Core.maybePropose asks mayPropose first
 	}
-	copy(b.Signature[:], ed25519.Sign(s.identity, blocktree.SigningMessage(s.committee.Chain, b.ID())))
+	b.Signature = s.identity.Sign(blocktree.SigningMessage(s.committee.Chain, b.ID()))
 	s.state.LastProposal = b
+}
+
+// checkpoint signs a state that this replica has come to. No view is part of it: it contradicts no vote.
+func (s *safety) checkpoint(cp qc.Checkpoint) qc.SignedCheckpoint {
+	return qc.SignedCheckpoint{Checkpoint: cp, Signer: s.self, Signature: s.signer.Sign(s.committee.CheckpointMessage(cp))}
 }
 
 // raiseLock locks a block of a higher view (HotStuff, Algorithm 5, line 12: lock the head of a two-chain).
@@ -96,9 +111,19 @@ func (s *safety) raiseIncarnation(atLeast blocktree.Incarnation) {
 	}
 }
 
+// rejoin ends a rejoin: from now on the replica signs in views above the high QC's.
+func (s *safety) rejoin() {
+	w := s.state.HighQC.View
+	s.state.Nonce, s.state.Floor, s.state.Incarnation = Nonce{}, w, blocktree.Incarnation{Rejoin: w}
+}
+
 // foreign tells whether a verified vote of this replica's own key is one that it never cast (S14). An old vote that is
-// replayed is not: it is equal, or below the last one.
+// replayed is not: it is equal, or below the last one. What was signed before a loss is forgotten, and lies below the
+// floor; what lies below it proves nothing, and while the replica rejoins nothing does.
 func (s *safety) foreign(view qc.View, block qc.BlockID) bool {
+	if s.rejoining() || view < s.state.Floor {
+		return false
+	}
 	last := s.state.LastVoted
 	if last == nil {
 		return true
@@ -108,6 +133,9 @@ func (s *safety) foreign(view qc.View, block qc.BlockID) bool {
 
 // foreignTimeout is the same for timeouts, which are told apart by the high QC view that they sign.
 func (s *safety) foreignTimeout(t *qc.Timeout) bool {
+	if s.rejoining() || t.View < s.state.Floor {
+		return false
+	}
 	last := s.state.LastTimeout
 	if last == nil {
 		return true

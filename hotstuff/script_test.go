@@ -32,6 +32,7 @@ var update = flag.Bool("update", false, "rewrite the golden output in testdata")
 //	hurry n1 1000          n1's clock runs ahead
 //	drop 2->3 | drop kind=vote from=1 to=3 | heal             what the network loses from now on
 //	crash 2 | restart 2    the disk stays
+//	lose 2                 a crash that takes the disk; a new one is prepared for a rejoin
 //	peer 3 down|up         tell the others of a connection
 //	payload n2 withhold|release                               whether n2 holds the batches of blocks
 //	executor n2 full|free  whether n2 may name batches in its blocks
@@ -159,6 +160,8 @@ func (s *script) command(line string) {
 		c.crash(c.node(a.id(0)))
 	case "restart":
 		c.start(c.node(a.id(0)))
+	case "lose":
+		c.lose(c.node(a.id(0)))
 	case "peer":
 		c.peer(a.id(0), a.words[1] == "up")
 	case "payload":

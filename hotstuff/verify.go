@@ -1,8 +1,6 @@
 package hotstuff
 
 import (
-	"crypto/ed25519"
-
 	"github.com/hotstuffd/hotstuffd/blocktree"
 	"github.com/hotstuffd/hotstuffd/qc"
 )
@@ -13,7 +11,7 @@ type Verifier struct {
 	self       qc.NodeID
 	certs      *qc.Verifier
 	genesis    qc.QuorumCertificate
-	identities []ed25519.PublicKey
+	identities qc.Identities
 	limits     Limits
 }
 
@@ -22,6 +20,8 @@ type Verifier struct {
 type Window struct {
 	View   qc.View
 	HighQC qc.View
+	// Checkpoint is the highest certified one.
+	Checkpoint qc.Height
 }
 
 // proposalsBehind is for how many views a late proposal is still taken: it saves the fetch of a block that a
@@ -31,8 +31,9 @@ const proposalsBehind = 16
 // ResponseBlocksMax bounds the blocks of one BlockResponse.
 const ResponseBlocksMax = 512
 
-// NewVerifier returns a verifier of messages to replica self. identities are the roster's Ed25519 keys.
-func NewVerifier(self qc.NodeID, c *qc.Committee, certs *qc.Verifier, identities []ed25519.PublicKey, limits Limits) *Verifier {
+// NewVerifier returns a verifier of messages to replica self. identities check who signed a
+// proposal.
+func NewVerifier(self qc.NodeID, c *qc.Committee, certs *qc.Verifier, identities qc.Identities, limits Limits) *Verifier {
 	n := c.Size()
 	return &Verifier{committee: c, self: self, certs: certs, identities: identities, limits: limits,
 		genesis: blocktree.GenesisQC(blocktree.Genesis(c.Chain, c.Epoch, n), n)}
@@ -58,6 +59,12 @@ func (v *Verifier) Verify(w Window, from qc.NodeID, m Message) (Verified, error)
 		out.msg, err = v.blocks(m)
 	case *BlockRequest:
 		err = nil
+	case *CheckpointMessage:
+		err = v.checkpoint(w, from, m)
+	case *RejoinRequest:
+		if m.Nonce.IsZero() {
+			err = ErrMessage
+		}
 	default:
 		err = ErrMessage
 	}
@@ -67,8 +74,12 @@ func (v *Verifier) Verify(w Window, from qc.NodeID, m Message) (Verified, error)
 	return out, nil
 }
 
-// Sum checks the sum of the votes that the core has collected for one block.
+// Sum checks the sum of the votes that the core has collected for one block, or of the signatures of one state.
 func (v *Verifier) Sum(r VerifyRequest) Sum {
+	if len(r.Checkpoints) > 0 {
+		cert, bad := v.certs.CollectCheckpoints(r.Checkpoint, r.Checkpoints)
+		return Sum{state: r.Checkpoint, stateCert: cert, bad: bad}
+	}
 	cert, bad := v.certs.CollectVotes(r.View, r.Block, r.Votes)
 	return Sum{view: r.View, block: r.Block, cert: cert, bad: bad}
 }
@@ -90,7 +101,7 @@ func (v *Verifier) proposal(w Window, b *blocktree.Block) error {
 		return err
 	}
 	id := b.ID()
-	if !ed25519.Verify(v.identities[b.Proposer], blocktree.SigningMessage(v.committee.Chain, id), b.Signature[:]) {
+	if !v.identities.Verify(b.Proposer, blocktree.SigningMessage(v.committee.Chain, id), b.Signature[:]) {
 		return ErrProposer
 	}
 	if err := v.certs.QC(&b.Justify); err != nil {
@@ -147,6 +158,27 @@ func (v *Verifier) vote(w Window, from qc.NodeID, vote *qc.Vote) error {
 	}
 	if vote.View <= w.HighQC {
 		return ErrStale
+	}
+	return nil
+}
+
+// checkpoint checks a certificate. A signature is checked for its form alone, as a vote is.
+func (v *Verifier) checkpoint(w Window, from qc.NodeID, m *CheckpointMessage) error {
+	if (m.Signed == nil) == (m.Certificate == nil) {
+		return ErrMessage
+	}
+	if m.Certificate != nil {
+		if m.Certificate.Checkpoint.Height <= w.Checkpoint {
+			return ErrStale
+		}
+		return v.certs.Checkpoint(m.Certificate)
+	}
+	every, height := v.limits.CheckpointEvery, m.Signed.Checkpoint.Height
+	switch {
+	case !v.committee.Has(m.Signed.Signer) || every == 0 || height == 0 || height%every != 0:
+		return ErrMessage
+	case m.Signed.Signer != from:
+		return ErrSender
 	}
 	return nil
 }

@@ -109,6 +109,9 @@ func (c *Core) onTimeout(t *qc.Timeout, v Verified) error {
 
 // countTimeouts joins at f+1 timeouts, for one of them is honest, and makes the certificate at a quorum (L3).
 func (c *Core) countTimeouts() error {
+	if !c.safety.maySign(c.pace.View()) {
+		return nil // the others make the certificate
+	}
 	count := 0
 	for _, t := range c.timeouts {
 		if t != nil {
@@ -149,6 +152,7 @@ func (c *Core) signTimeout() {
 func (c *Core) checkDeadline() error {
 	mine := c.timeouts[c.cfg.Self]
 	switch {
+	case !c.safety.maySign(c.pace.View()):
 	case mine == nil && c.now >= c.pace.Deadline():
 		c.signTimeout()
 		return c.countTimeouts()

@@ -314,6 +314,28 @@ func TestRestartFindsItsPlace(t *testing.T) {
 	}
 }
 
+// TestRestartKnowsStoredCertificates: a block on disk makes its certificate known, though the safety state was written before
+// it came. Otherwise the vote for the block, and the timeout of its view, would be written beside an older high QC, and a
+// timeout certificate of such voters could hide what they have voted on.
+func TestRestartKnowsStoredCertificates(t *testing.T) {
+	s := newSolo(t)
+	bs := s.chainOf(1, 2, 3, 4)
+	s.crash(s.r)
+	for _, b := range bs[1:] {
+		s.r.disk.blocks[b.ID()] = b
+	}
+	s.r.disk.safety.HighQC, s.r.disk.safety.LastTC = s.certify(bs[2]), s.giveUp(3, bs[2])
+	s.start(s.r)
+	s.mustVote(s.take(), bs[4], true)
+	if high := s.r.disk.safety.HighQC.View; high != 3 {
+		t.Errorf("the vote on QC 3 is written with high QC %d", high)
+	}
+	made := of(s.wait(s.now+50_000), "timeout")
+	if len(made) == 0 || made[0].msg.(*hotstuff.TimeoutMessage).Timeout.HighQC.View != 3 {
+		t.Errorf("after a vote on QC 3: timeouts %v", made)
+	}
+}
+
 // TestCommittedAboveTheHighQC: where a snapshot was taken over, the committed block may be above the high QC. Until a
 // certificate of it comes there is nothing to propose on, and no lanes to build for.
 func TestCommittedAboveTheHighQC(t *testing.T) {

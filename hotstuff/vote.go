@@ -232,6 +232,9 @@ func (c *Core) trySum(view qc.View, block qc.BlockID) {
 
 // onSum takes the certificate that our sum made, or the names of those who spoiled it.
 func (c *Core) onSum(s Sum) error {
+	if s.state != (qc.Checkpoint{}) {
+		return c.onCheckpointSum(s)
+	}
 	c.sums = slices.DeleteFunc(c.sums, func(k sumKey) bool { return k == sumKey{s.view, s.block} })
 	for _, id := range s.bad {
 		c.drop(id, ErrBadVote)

@@ -19,7 +19,7 @@ type Batch struct {
 	Prev        blocktree.Digest // the digest of the batch before it in its lane; zero for Seq 0
 	Expiry      qc.Height
 	Count       uint32 // commands in Blob; 0 for a batch that only gives reads their position
-	Blob        []byte // Count commands, each behind its length as a uvarint
+	Blob        []byte // Count commands, framed as AppendCommand does
 	Signature   [ed25519.SignatureSize]byte
 
 	digest blocktree.Digest
@@ -67,22 +67,6 @@ var (
 	ErrBatchSignature = errors.New("batch: signature is not its origin's")
 )
 
-// AppendCommand appends one command to a blob, behind its length.
-func AppendCommand(blob, command []byte) []byte {
-	blob = binary.AppendUvarint(blob, uint64(len(command)))
-	return append(blob, command...)
-}
-
-// NextCommand splits the first command off a blob without copying. ok is false at the end and on damage; a verified
-// batch has no damage.
-func NextCommand(blob []byte) (command, rest []byte, ok bool) {
-	n, k := binary.Uvarint(blob)
-	if k <= 0 || n > uint64(len(blob)-k) {
-		return nil, nil, false
-	}
-	return blob[k : k+int(n) : k+int(n)], blob[k+int(n):], true
-}
-
 // Verified is a batch whose form and signature were checked. Only Verify makes one that is not empty.
 type Verified struct{ batch *Batch }
 
@@ -91,7 +75,7 @@ func (v Verified) Batch() *Batch { return v.batch }
 
 // Verify checks a batch's form, its link and its origin's signature.
 // Expected errors: the ErrBatch values.
-func Verify(c *qc.Committee, identities []ed25519.PublicKey, b *Batch) (Verified, error) {
+func Verify(c *qc.Committee, identities qc.Identities, b *Batch) (Verified, error) {
 	if !c.Has(b.Origin) {
 		return Verified{}, ErrBatchOrigin
 	}
@@ -107,7 +91,7 @@ func Verify(c *qc.Committee, identities []ed25519.PublicKey, b *Batch) (Verified
 	if len(rest) != 0 {
 		return Verified{}, ErrBatchForm
 	}
-	if !ed25519.Verify(identities[b.Origin], SigningMessage(c.Chain, c.Epoch, b.Digest()), b.Signature[:]) {
+	if !identities.Verify(b.Origin, SigningMessage(c.Chain, c.Epoch, b.Digest()), b.Signature[:]) {
 		return Verified{}, ErrBatchSignature
 	}
 	return Verified{b}, nil

@@ -102,17 +102,17 @@ func FuzzNextCommand(f *testing.F) {
 			if !ok {
 				break
 			}
-			if len(rest) >= len(left) || len(command)+len(rest) >= len(left) {
-				t.Fatalf("no progress: %d bytes become %d and %d", len(left), len(command), len(rest))
+			if len(rest) >= len(left) || len(command.Body)+len(rest) >= len(left) {
+				t.Fatalf("no progress: %d bytes become %d and %d", len(left), len(command.Body), len(rest))
 			}
-			if cap(command) != len(command) {
+			if cap(command.Body) != len(command.Body) {
 				t.Fatalf("an append to a command would overwrite the next one")
 			}
 			left = rest
 		}
 		command, rest, ok := mempool.NextCommand(append(mempool.AppendCommand(nil, data), 7))
-		if !ok || !bytes.Equal(command, data) || !bytes.Equal(rest, []byte{7}) {
-			t.Fatalf("framed %x, got %x", data, command)
+		if !ok || command.Engine || !bytes.Equal(command.Body, data) || !bytes.Equal(rest, []byte{7}) {
+			t.Fatalf("framed %x, got %x", data, command.Body)
 		}
 	})
 }

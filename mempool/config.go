@@ -1,7 +1,7 @@
 package mempool
 
 import (
-	"crypto/ed25519"
+	"errors"
 	"fmt"
 
 	"github.com/hotstuffd/hotstuffd/blocktree"
@@ -12,7 +12,7 @@ import (
 type Config struct {
 	Self      qc.NodeID
 	Committee *qc.Committee
-	Identity  ed25519.PrivateKey // signs own batches
+	Identity  qc.Identity // signs own batches
 
 	// Limits of the genesis document, the same on all replicas.
 	BatchBytesMax     uint32    // blob of one batch, bytes
@@ -44,8 +44,8 @@ func (c *Config) check() error {
 	switch {
 	case c.Committee == nil || !c.Committee.Has(c.Self):
 		return fmt.Errorf("mempool: %v is not in the committee", c.Self)
-	case len(c.Identity) != ed25519.PrivateKeySize:
-		return fmt.Errorf("mempool: the identity key has %d bytes, want %d", len(c.Identity), ed25519.PrivateKeySize)
+	case c.Identity == nil:
+		return errors.New("mempool: there is no identity key to sign batches with")
 	case c.BatchBytes < 1 || uint64(c.BatchBytes) > uint64(c.BatchBytesMax):
 		return fmt.Errorf("mempool: batch_bytes is %d, want 1 to the genesis limit %d", c.BatchBytes, c.BatchBytesMax)
 	case c.BlockBatchesMax < 1 || c.BlockBytesMax < uint64(c.BatchBytesMax):
@@ -65,7 +65,8 @@ func (c *Config) check() error {
 
 // Recovered is where a Pool starts: the facts on disk.
 type Recovered struct {
-	// Incarnation of the lane that this start opens: raised above all earlier ones, and synced.
+	// Incarnation of the lane that this start opens: raised above all earlier ones, and synced. Zero: no lane is open, and
+	// nothing is admitted, until Opened.
 	Incarnation blocktree.Incarnation
 	// Height of the last executed block, and next() of it. Committed is then called for every later committed block, as if it were new.
 	Height qc.Height

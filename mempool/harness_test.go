@@ -21,7 +21,7 @@ type fataler interface {
 type roster struct {
 	committee *qc.Committee
 	private   []ed25519.PrivateKey
-	public    []ed25519.PublicKey
+	public    qc.Roster
 }
 
 func newRoster(t fataler, n int) *roster {
@@ -78,7 +78,7 @@ func blob(commands ...string) []byte {
 
 func commands(b *mempool.Batch) (list []string) {
 	for c, rest, ok := mempool.NextCommand(b.Blob); ok; c, rest, ok = mempool.NextCommand(rest) {
-		list = append(list, string(c))
+		list = append(list, string(c.Body))
 	}
 	return list
 }
@@ -86,7 +86,7 @@ func commands(b *mempool.Batch) (list []string) {
 // testConfig has small round limits: a batch closes at 100 bytes after 10 ticks, and lives for 50 blocks.
 func testConfig(r *roster, self qc.NodeID) mempool.Config {
 	return mempool.Config{
-		Self: self, Committee: r.committee, Identity: r.private[self],
+		Self: self, Committee: r.committee, Identity: qc.IdentityKey(r.private[self]),
 		BatchBytesMax: 1000, BlockBatchesMax: 10, BlockBytesMax: 4000, ExpiryDistanceMax: 100,
 		BatchBytes: 100, BatchDelay: 10, PendingBytes: 4000,
 		PeerBytes: 20 * 4096, FetchGrace: 5, FetchRetry: 20,

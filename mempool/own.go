@@ -1,7 +1,6 @@
 package mempool
 
 import (
-	"crypto/ed25519"
 	"errors"
 	"slices"
 
@@ -51,12 +50,13 @@ type sealed struct {
 	cost  int
 }
 
-// Admitting tells whether Submit takes in requests. It stops when too many bytes are under way, or the executor is behind.
+// Admitting tells whether Submit takes in requests. It stops when too many bytes are under way, or the executor is behind;
+// and it has not begun before the first own lane is open, for a replica that rejoins cannot tell its clients when that is.
 func (p *Pool) Admitting() bool {
-	return p.own.pending < p.cfg.PendingBytes && !p.behind()
+	return p.own.incarnation != (blocktree.Incarnation{}) && p.own.pending < p.cfg.PendingBytes && !p.behind()
 }
 
-// Submit takes in one request: count commands in blob, each behind its length, and extra bytes that the caller keeps for it beside the blob. The
+// Submit takes in one request: count commands in blob, framed as AppendCommand does, and extra bytes that the caller keeps for it beside the blob. The
 // commands are copied, stay in one batch, and follow those of all earlier requests. With no commands the request gets a position only, for reads.
 // The caller answers for the form of blob. owner comes back once: in a Span, or in Ready.Dead or Ready.Unknown.
 // Expected errors: ErrTooLarge, ErrPaused.
@@ -132,7 +132,7 @@ func (p *Pool) sealClosed() {
 func (p *Pool) seal(d *draft) {
 	o := &p.own
 	b := &Batch{Origin: p.cfg.Self, Incarnation: o.incarnation, Seq: o.seq, Prev: o.last, Expiry: p.newExpiry(), Count: d.count, Blob: d.blob}
-	copy(b.Signature[:], ed25519.Sign(p.cfg.Identity, SigningMessage(p.cfg.Committee.Chain, p.cfg.Committee.Epoch, b.Digest())))
+	b.Signature = p.cfg.Identity.Sign(SigningMessage(p.cfg.Committee.Chain, p.cfg.Committee.Epoch, b.Digest()))
 	o.seq++
 	o.last = b.Digest()
 	o.underway++

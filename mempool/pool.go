@@ -65,7 +65,7 @@ func New(cfg Config, r Recovered) (*Pool, error) {
 		p.shelves[i].expiry = math.MaxUint64
 	}
 	p.own.incarnation = r.Incarnation
-	p.own.isOpen = true
+	p.own.isOpen = r.Incarnation != (blocktree.Incarnation{})
 	for _, b := range r.Held {
 		if p.items[b.Digest()] == nil && p.nameable(b) {
 			it := p.add(b.Ref())

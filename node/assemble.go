@@ -1,8 +1,6 @@
 package node
 
 import (
-	"crypto/ed25519"
-
 	"github.com/hotstuffd/hotstuffd/blocktree"
 	"github.com/hotstuffd/hotstuffd/config"
 	"github.com/hotstuffd/hotstuffd/hotstuff"
@@ -17,7 +15,7 @@ type Parts struct {
 	Genesis   *config.Genesis
 	Committee *qc.Committee
 	Self      qc.NodeID
-	Identity  ed25519.PrivateKey
+	Identity  qc.Identity
 	Signer    qc.Signer
 	Certs     *qc.Verifier // the core's own
 	Store     Stored
@@ -50,6 +48,7 @@ func Assemble(p Parts, at hotstuff.Tick) (Assembled, error) {
 	core, err := hotstuff.New(hotstuff.Config{
 		Self: p.Self, Committee: p.Committee, Signer: p.Signer, Certs: p.Certs, Identity: p.Identity,
 		Leaders: leaders, Limits: limits, Timing: timing(p.Config.Pacemaker),
+		CheckpointLag: checkpointLag * limits.CheckpointEvery,
 	}, rec.core, at)
 	if err != nil {
 		return Assembled{}, err

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/hotstuffd/hotstuffd/app"
+	"github.com/hotstuffd/hotstuffd/app/session"
 	"github.com/hotstuffd/hotstuffd/config"
 	"github.com/hotstuffd/hotstuffd/node"
 	"github.com/hotstuffd/hotstuffd/qc"
@@ -41,6 +42,19 @@ func (c *counter) Digest() (d [32]byte) {
 	return d
 }
 
+var sessionLimits = session.Limits{Sessions: 3, Bytes: 1 << 20}
+
+// miscounter is a counter that miscounts from its tenth command on.
+type miscounter struct{ counter }
+
+func (c *miscounter) Apply(at app.Moment, command, reply []byte) []byte {
+	reply = c.counter.Apply(at, command, reply)
+	if c.count >= 10 {
+		c.sum++
+	}
+	return reply
+}
+
 // cluster is replicas in this process over real QUIC on loopback and real stores on disk.
 type cluster struct {
 	t       *testing.T
@@ -50,10 +64,11 @@ type cluster struct {
 	nodes   []*node.Node
 	cancel  []context.CancelFunc
 	done    []chan error
+	wrong   map[int]bool // replicas whose application is not deterministic
 }
 
 func newCluster(t *testing.T, n int) *cluster {
-	c := &cluster{t: t, dir: t.TempDir(), genesis: &config.Genesis{Name: "test", Leaders: config.LeadersRoundRobin, Limits: config.DefaultLimits(n)},
+	c := &cluster{t: t, dir: t.TempDir(), genesis: &config.Genesis{Name: "test", Leaders: config.LeadersRoundRobin, Limits: config.DefaultLimits(n)}, wrong: make(map[int]bool),
 		nodes: make([]*node.Node, n), cancel: make([]context.CancelFunc, n), done: make([]chan error, n)}
 	for i := range n {
 		bls, err := qc.GenerateKey(rand.Reader)
@@ -68,6 +83,7 @@ func newCluster(t *testing.T, n int) *cluster {
 		c.genesis.Nodes = append(c.genesis.Nodes, config.Member{Address: freeUDP(t), Identity: public, BLS: key.Marshal(), BLSProof: proof[:]})
 		c.secrets = append(c.secrets, &config.Secrets{ID: qc.NodeID(i), BLS: bls, Identity: identity})
 	}
+	c.genesis.Limits.CheckpointInterval = 8
 	g, err := config.ParseGenesis(c.genesis.Encode())
 	if err != nil {
 		t.Fatal(err)
@@ -98,6 +114,13 @@ func freeUDP(t *testing.T) string {
 
 func (c *cluster) home(i int) string { return filepath.Join(c.dir, fmt.Sprintf("node%d", i)) }
 
+func (c *cluster) application(i int) app.Application {
+	if c.wrong[i] {
+		return &miscounter{}
+	}
+	return &counter{}
+}
+
 func (c *cluster) start(i int) {
 	c.t.Helper()
 	cfg := config.Default()
@@ -108,7 +131,7 @@ func (c *cluster) start(i int) {
 		level = slog.LevelDebug
 	}
 	logger := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level})).With("node", i)
-	n, err := node.New(node.Options{Config: cfg, Genesis: c.genesis, Secrets: c.secrets[i], Application: &counter{}, Logger: logger})
+	n, err := node.New(node.Options{Config: cfg, Genesis: c.genesis, Secrets: c.secrets[i], Application: c.application(i), Logger: logger})
 	if err != nil {
 		c.t.Fatal(err)
 	}

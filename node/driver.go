@@ -34,13 +34,15 @@ type Driver struct {
 	includable bool               // what the core was told last
 	out        mempool.Ready      // of the mempool, not yet performed
 	reached    map[qc.NodeID]bool // peers of which a PeerChange has told
-	laneSynced bool               // the incarnation of the own lane is on disk: batches may leave
+	laneSynced bool               // the incarnation of the own lane is on disk, if there is one: batches may leave
+	rejoins    rejoins
 }
 
 // NewDriver returns a driver. The core and the pool must stand at the same committed block, and belong to the driver from
 // now on.
 func NewDriver(core *hotstuff.Core, pool *mempool.Pool, edges Edges) *Driver {
-	return &Driver{core: core, pool: pool, edges: edges, reached: make(map[qc.NodeID]bool)}
+	return &Driver{core: core, pool: pool, edges: edges, reached: make(map[qc.NodeID]bool), laneSynced: core.Rejoining(),
+		rejoins: make(rejoins)}
 }
 
 // Core returns the core, for reading between turns.
@@ -57,7 +59,7 @@ func (d *Driver) Turn(at hotstuff.Tick, events []Event) error {
 		return err
 	}
 	for _, e := range events {
-		if err := d.take(e); err != nil {
+		if err := d.take(at.Now, e); err != nil {
 			return err
 		}
 	}
@@ -85,9 +87,13 @@ func (d *Driver) Deadline() qc.Ticks {
 // Reached tells whether a peer was ever up or down since the start: until then nothing is known of it.
 func (d *Driver) Reached(id qc.NodeID) bool { return d.reached[id] }
 
-func (d *Driver) take(e Event) error {
+func (d *Driver) take(at qc.Ticks, e Event) error {
 	switch e := e.(type) {
 	case Received:
+		if m, ok := e.Verified.Message().(*hotstuff.RejoinRequest); ok {
+			d.orderRejoin(at, e.Verified.From(), m.Nonce)
+			return nil
+		}
 		if held := heldMarks(e.Verified.Message()); held != nil {
 			d.pool.PeerHeld(e.Verified.From(), held)
 		}
@@ -115,6 +121,10 @@ func (d *Driver) take(e Event) error {
 		case err != nil:
 			d.edges.Refused(e.Owner, app.ErrBusy)
 		}
+	case Checkpointed:
+		return d.core.Step(hotstuff.Executed{Checkpoint: e.Checkpoint})
+	case NonceSeen:
+		return d.onNonceSeen(e.Nonce)
 	default:
 		return fmt.Errorf("node: unknown event %T", e)
 	}

@@ -37,8 +37,8 @@ type Verifier interface {
 	Load([]blocktree.Digest)
 }
 
-// Event is what a Driver takes in: Received, ReceivedBatch, BatchWanted, Summed, Synced, Loaded, Executed, PeerChange or
-// Submitted.
+// Event is what a Driver takes in: Received, ReceivedBatch, BatchWanted, Summed, Synced, Loaded, Executed, PeerChange,
+// Submitted, NonceSeen or Checkpointed.
 type Event interface{ event() }
 
 // Received is a verified protocol message.
@@ -71,6 +71,9 @@ type PeerChange struct {
 	Up bool
 }
 
+// NonceSeen tells that a block was executed that has this replica's rejoin with this nonce.
+type NonceSeen struct{ Nonce hotstuff.Nonce }
+
 // Submitted is work of a client: one request, never spread over two batches.
 type Submitted struct {
 	Blob  []byte
@@ -87,3 +90,4 @@ func (Loaded) event()        {}
 func (Executed) event()      {}
 func (PeerChange) event()    {}
 func (Submitted) event()     {}
+func (NonceSeen) event()     {}

@@ -4,19 +4,28 @@ import (
 	"fmt"
 
 	"github.com/hotstuffd/hotstuffd/app"
+	"github.com/hotstuffd/hotstuffd/app/session"
 	"github.com/hotstuffd/hotstuffd/blocktree"
 	"github.com/hotstuffd/hotstuffd/mempool"
 	"github.com/hotstuffd/hotstuffd/qc"
 )
 
-// Machine applies committed blocks to an application: in commit order, and commands in block, batch and index order
-// (PROTOCOL §6). It belongs to one goroutine.
+// Machine applies committed blocks: in commit order, and commands in block, batch and index order (PROTOCOL §6). The
+// application gets its commands, and the engine's own take effect in the machine itself. It belongs to one goroutine.
 type Machine struct {
 	app      app.Application
 	height   qc.Height // of the last applied block
 	block    qc.BlockID
 	commands uint64 // applied since genesis
 	scratch  []byte
+
+	checkpoints checkpointing
+	sessions    *session.Table
+	moment      app.Moment // of the block that is applied
+	place       qc.BlockID // its name
+
+	watched mempool.Rejoin
+	seen    func() // nil, or called when watched is executed
 }
 
 // Applied is what the application has come to.
@@ -28,8 +37,8 @@ type Applied struct {
 }
 
 // NewMachine returns a machine on an application that stands at genesis.
-func NewMachine(a app.Application, genesis *blocktree.Block) *Machine {
-	return &Machine{app: a, block: genesis.ID()}
+func NewMachine(a app.Application, genesis *blocktree.Block, l session.Limits) *Machine {
+	return &Machine{app: a, block: genesis.ID(), sessions: session.NewTable(l)}
 }
 
 // Applied returns where the machine stands.
@@ -40,34 +49,36 @@ func (m *Machine) Applied() Applied {
 // Apply executes one block. Requests that this replica took in, app.Request owners all of them, are answered as soon as
 // their last command is applied.
 func (m *Machine) Apply(e mempool.Execution) {
-	at := app.Moment{Height: uint64(e.Block.Height), Time: e.Block.Time}
+	m.moment, m.place = app.Moment{Height: uint64(e.Block.Height), Time: e.Block.Time}, e.Block.ID()
 	for i, b := range e.Batches {
 		if i < len(e.Spans) && e.Spans[i] != nil {
-			m.applyOwn(at, b, e.Spans[i])
+			m.applyOwn(b, e.Spans[i])
 		} else {
-			m.applyForeign(at, b)
+			m.applyForeign(b)
 		}
 		m.commands += uint64(b.Count)
 	}
-	m.height, m.block = e.Block.Height, e.Block.ID()
+	m.height, m.block = e.Block.Height, m.place
+	m.checkpoints.follow(e.Batches)
+	m.checkpoint()
 }
 
 // applyForeign executes commands whose results another replica's client gets.
-func (m *Machine) applyForeign(at app.Moment, b *mempool.Batch) {
+func (m *Machine) applyForeign(b *mempool.Batch) {
 	rest := b.Blob
 	for {
 		command, after, ok := mempool.NextCommand(rest)
 		if !ok {
 			return
 		}
-		m.scratch = m.app.Apply(at, command, m.scratch[:0])
+		m.scratch = m.execute(command, nil, m.scratch[:0])
 		rest = after
 	}
 }
 
 // applyOwn executes a batch of this replica, with the reads of its requests at their positions among the commands: that
 // is what makes them linearizable.
-func (m *Machine) applyOwn(at app.Moment, b *mempool.Batch, spans []mempool.Span) {
+func (m *Machine) applyOwn(b *mempool.Batch, spans []mempool.Span) {
 	rest := b.Blob
 	for _, s := range spans {
 		r := s.Owner.(*app.Request)
@@ -80,15 +91,64 @@ func (m *Machine) applyOwn(at app.Moment, b *mempool.Batch, spans []mempool.Span
 			if i == s.Count {
 				break
 			}
-			var command []byte
+			var command mempool.Command
 			command, rest, _ = mempool.NextCommand(rest)
-			reply = m.app.Apply(at, command, reply)
+			reply = m.execute(command, r.Words, reply)
 		}
 		for ; local < len(r.Locals); local++ {
 			reply = m.evaluate(&r.Locals[local], reply)
 		}
 		r.Complete(r, reply, nil)
 	}
+}
+
+// Watch has seen called when a block with this rejoin is applied, be it again. Call it before the first block.
+func (m *Machine) Watch(r mempool.Rejoin, seen func()) { m.watched, m.seen = r, seen }
+
+// execute executes one command and appends its result. words may be nil: then outcomes of sessions are not worded.
+func (m *Machine) execute(c mempool.Command, words session.Words, reply []byte) []byte {
+	if !c.Engine {
+		return m.app.Apply(m.moment, c.Body, reply)
+	}
+	if s, ok := session.Parse(c.Body); ok {
+		return m.executeSession(s, words, reply)
+	}
+	return m.executeEngine(c.Body, reply)
+}
+
+// executeSession opens a session, or has the application execute a command that it has not executed before.
+func (m *Machine) executeSession(c session.Command, words session.Words, reply []byte) []byte {
+	if c.Open {
+		id := m.sessions.Open(m.place)
+		if words != nil {
+			reply = words.Opened(reply, id)
+		}
+		return reply
+	}
+	reply, outcome := m.sessions.Once(c.ID, c.Seq, reply, func(reply []byte) []byte { return m.app.Apply(m.moment, c.Command, reply) })
+	if outcome != session.Done && words != nil {
+		reply = words.Refused(reply, outcome)
+	}
+	return reply
+}
+
+// Results of engine commands, one byte each.
+const (
+	engineDone    = 0
+	engineInvalid = 1 // the command makes no sense: nothing was done
+)
+
+// executeEngine executes one of the engine's own commands: the one place where they take effect. Like the application it
+// accepts any bytes, for a Byzantine origin may put any into its batches.
+func (m *Machine) executeEngine(body, reply []byte) []byte {
+	r, ok := mempool.ParseRejoin(body)
+	if !ok {
+		return append(reply, engineInvalid)
+	}
+	if m.seen != nil && r == m.watched {
+		m.seen()
+	}
+	return append(reply, engineDone)
 }
 
 func (m *Machine) evaluate(l *app.Local, reply []byte) []byte {

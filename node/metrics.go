@@ -29,6 +29,9 @@ var (
 	descMissing   = describe("mempool_missing_batches", "Named batches that are being fetched.")
 	descBacklog   = describe("mempool_backlog_bytes", "Payload committed and not executed, bytes.")
 	descRefused   = describe("mempool_refused_batches_total", "Received batches that were not kept, by reason.", "reason")
+	descRejoining = describe("rejoining", "1 while this replica has lost its safety state and signs nothing, else 0.")
+	descCertified = describe("checkpoint_height", "Height of the newest state that a quorum has signed.")
+	descStalled   = describe("checkpoint_stalled", "1 while blocks get no payload for want of a checkpoint certificate, else 0.")
 	descPeers     = describe("peers_connected", "Replicas that are connected, this one not counted.")
 	descFrames    = describe("net_frames_total", "Frames by class and direction.", "class", "direction")
 	descBytes     = describe("net_bytes_total", "Bytes of frames by class and direction.", "class", "direction")
@@ -49,9 +52,19 @@ func (m metrics) Collect(ch chan<- prometheus.Metric) {
 	gauge(descCommitted, float64(p.committed))
 	gauge(descApplied, float64(applied))
 	gauge(descPeers, float64(m.n.network.Connected()))
+	gauge(descRejoining, truth(p.rejoining))
+	gauge(descCertified, float64(p.certified))
+	gauge(descStalled, truth(p.stall != nil))
 	collectPool(ch, p.pool)
 	counter(ch, descVotes, p.votes)
 	collectNet(ch, m.n.network.Stats())
+}
+
+func truth(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
 }
 
 func counter(ch chan<- prometheus.Metric, d *prometheus.Desc, v uint64, labels ...string) {

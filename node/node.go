@@ -93,7 +93,7 @@ func (n *Node) assemble(o Options) error {
 	size := n.committee.Size()
 	limits := CoreLimits(o.Genesis.Limits)
 	genesis := blocktree.Genesis(n.committee.Chain, n.committee.Epoch, size)
-	identities := make([]ed25519.PublicKey, size)
+	identities := make(qc.Roster, size)
 	keys := make([]qc.PublicKey, size)
 	var err error
 	for i, m := range o.Genesis.Nodes {
@@ -123,7 +123,7 @@ func (n *Node) assemble(o Options) error {
 	if err != nil {
 		return err
 	}
-	assembled, err := Assemble(Parts{Config: o.Config, Genesis: o.Genesis, Committee: n.committee, Self: n.self, Identity: o.Secrets.Identity,
+	assembled, err := Assemble(Parts{Config: o.Config, Genesis: o.Genesis, Committee: n.committee, Self: n.self, Identity: qc.IdentityKey(o.Secrets.Identity),
 		Signer: scheme.Signer(o.Secrets.BLS), Certs: certs, Store: n.store}, n.now())
 	if err != nil {
 		return err
@@ -131,6 +131,10 @@ func (n *Node) assemble(o Options) error {
 	core := assembled.Core
 	n.logger.Info("recovered", "replica", n.self, "view", core.View(), "committed", core.Tree().Committed().Block.Height,
 		"replay", assembled.ReplayTo, "held_batches", assembled.Pool.Stats().Batches)
+	if core.Rejoining() {
+		n.logger.Warn("rejoining: the safety state was lost, so this replica follows the others and signs nothing until its nonce is committed",
+			"nonce", core.Safety().Nonce)
+	}
 	return n.connect(o, assembled, genesis, identities)
 }
 
@@ -140,14 +144,16 @@ func (n *Node) connect(o Options, a Assembled, genesis *blocktree.Block, identit
 	dropped := newDropCounter(n.logger)
 	n.peers = &peers{inbox: n.inbox, verifiers: n.verifiers, committee: n.committee, identities: identities, limits: wireLimits,
 		dropped: dropped, logger: n.logger}
-	n.peers.publish(a.Core.Window())
 	var err error
 	if n.network, err = hsnet.Listen(netConfig(o, n.committee, identities, wireLimits, n.logger), n.peers); err != nil {
 		return err
 	}
 	t := transport{n.network}
 	n.peers.server = &Server{Store: n.store, Reply: t.reply, Fail: n.fail}
-	n.executor = newExecutor(NewMachine(n.application, genesis), func(h qc.Height) { n.inbox.answer(Executed{Height: h}) },
+	machine := NewMachine(n.application, genesis, SessionLimits(o.Genesis.Limits))
+	WatchNonce(machine, a.Core, n.self, func(e NonceSeen) { n.inbox.answer(e) })
+	machine.Checkpoint(o.Genesis.Limits.CheckpointInterval, func(e Checkpointed) { n.inbox.answer(e) })
+	n.executor = newExecutor(machine, func(h qc.Height) { n.inbox.answer(Executed{Height: h}) },
 		replay(n.store, a.ReplayTo, n.stop))
 	n.sums = newWorker[hotstuff.VerifyRequest]()
 	n.loads = newWorker[blocktree.Digest]()
@@ -157,6 +163,7 @@ func (n *Node) connect(o Options, a Assembled, genesis *blocktree.Block, identit
 		Store: n.store, Transport: t, App: n.executor, Verifier: edgeVerifier{n},
 		Refused: refuse, Dropped: func(x hotstuff.Drop) { dropped.add(x.From, x.Reason) },
 	})
+	n.publish() // others may ask before the loop's first turn
 	return nil
 }
 
@@ -318,9 +325,19 @@ func (n *Node) publish() {
 	n.peers.publish(core.Window())
 	f := core.Frontier()
 	p := progress{view: f.View, leader: f.Leader, committed: core.Tree().Committed().Block.Height, synced: f.Known, votes: core.Votes(), pool: n.driver.Pool().Stats()}
-	if v := core.Safety().LastVoted; v != nil {
+	safety := core.Safety()
+	if v := safety.LastVoted; v != nil {
 		p.voted = v.View
 	}
+	if p.rejoining = core.Rejoining(); !p.rejoining && n.progress.read().rejoining {
+		n.logger.Info("rejoined: this replica takes part again", "above_view", safety.Floor)
+	}
+	p.certified = core.CheckpointHeight()
+	if core.Stalled() {
+		stall := core.Checkpoints()
+		p.stall = &stall
+	}
+	n.tellStall(n.progress.read().stall, p.stall)
 	n.progress.set(p)
 	n.admission.set(n.driver.Pool().Admitting())
 }

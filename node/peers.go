@@ -1,7 +1,6 @@
 package node
 
 import (
-	"crypto/ed25519"
 	"log/slog"
 	"sync/atomic"
 
@@ -18,10 +17,11 @@ type peers struct {
 	inbox      *inbox
 	verifiers  verifiers
 	committee  *qc.Committee
-	identities []ed25519.PublicKey
+	identities qc.Roster
 	limits     wire.Limits
 	view       atomic.Uint64 // hotstuff.Window, published by the loop
 	highQC     atomic.Uint64
+	checkpoint atomic.Uint64
 	server     *Server
 	dropped    *dropCounter
 	logger     *slog.Logger
@@ -30,10 +30,12 @@ type peers struct {
 func (p *peers) publish(w hotstuff.Window) {
 	p.view.Store(uint64(w.View))
 	p.highQC.Store(uint64(w.HighQC))
+	p.checkpoint.Store(uint64(w.Checkpoint))
 }
 
 func (p *peers) window() hotstuff.Window {
-	return hotstuff.Window{View: qc.View(p.view.Load()), HighQC: qc.View(p.highQC.Load())}
+	return hotstuff.Window{View: qc.View(p.view.Load()), HighQC: qc.View(p.highQC.Load()),
+		Checkpoint: qc.Height(p.checkpoint.Load())}
 }
 
 // Frame implements hsnet.Handler.

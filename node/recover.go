@@ -40,7 +40,8 @@ func recoverState(s Stored, genesis *blocktree.Block, n int, depth, distanceMax 
 	if err != nil {
 		return nil, err
 	}
-	r := &recovered{core: hotstuff.Recovered{Safety: stored.Safety, Committed: genesis, Lanes: make(blocktree.Lanes, n)}}
+	r := &recovered{core: hotstuff.Recovered{Safety: stored.Safety, Committed: genesis, Lanes: make(blocktree.Lanes, n),
+		Certified: stored.Certified}}
 	if err := r.walk(s, genesis, stored.Commit.Height, depth, distanceMax); err != nil {
 		return nil, err
 	}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/hotstuffd/hotstuffd/api/wire"
+	"github.com/hotstuffd/hotstuffd/app/session"
 	"github.com/hotstuffd/hotstuffd/config"
 	"github.com/hotstuffd/hotstuffd/hotstuff"
 	"github.com/hotstuffd/hotstuffd/mempool"
@@ -20,12 +21,20 @@ import (
 // CoreLimits returns the limits that the protocol core and its verifiers apply.
 func CoreLimits(l config.Limits) hotstuff.Limits {
 	return hotstuff.Limits{BlockBatchesMax: l.BlockBatchesMax, BlockBytesMax: l.BlockBytesMax, BatchBytesMax: l.BatchBytesMax,
-		ExpiryDistanceMax: l.ExpiryDistanceMax, ClockSkewMax: int64(l.ClockSkewMax)}
+		ExpiryDistanceMax: l.ExpiryDistanceMax, ClockSkewMax: int64(l.ClockSkewMax), CheckpointEvery: l.CheckpointInterval}
+}
+
+// SessionLimits returns the bounds of the clients' sessions.
+func SessionLimits(l config.Limits) session.Limits {
+	return session.Limits{Sessions: int(l.SessionsMax), Bytes: int(l.SessionBytesMax)}
 }
 
 func timing(p config.Pacemaker) pacemaker.Config {
 	return pacemaker.Config{Base: ticks(p.BaseTimeout), Max: ticks(p.MaxTimeout), Heartbeat: ticks(p.Heartbeat), MinView: ticks(p.MinView)}
 }
+
+// checkpointLag is for how many intervals without a certificate blocks still get payload.
+const checkpointLag = 16
 
 const (
 	// fetchGrace is how long a named batch may still come by itself: batches and proposals use different streams.

@@ -10,6 +10,7 @@ import (
 	"github.com/hotstuffd/hotstuffd/api/server"
 	"github.com/hotstuffd/hotstuffd/app"
 	"github.com/hotstuffd/hotstuffd/blocktree"
+	"github.com/hotstuffd/hotstuffd/hotstuff"
 	"github.com/hotstuffd/hotstuffd/mempool"
 	"github.com/hotstuffd/hotstuffd/qc"
 )
@@ -25,7 +26,10 @@ type progress struct {
 	voted     qc.View // newest view voted in
 	votes     uint64  // cast since the start
 	synced    bool    // the block of the high QC is held
+	rejoining bool    // nothing is signed until the nonce is committed
 	pool      mempool.Stats
+	certified qc.Height                  // the highest certified state
+	stall     *hotstuff.CheckpointStatus // set while blocks get no payload for want of a certificate
 }
 
 // published is a progress that one goroutine writes and others read.
@@ -56,12 +60,20 @@ const behindMax = 16
 func (n *Node) Status() server.Status {
 	applied := n.applied()
 	p := n.progress.read()
-	return server.Status{
+	s := server.Status{
 		ID: uint16(n.self), View: uint64(p.view), Leader: uint16(p.leader), CommittedHeight: uint64(max(p.committed, applied.Height)),
 		AppliedHeight: uint64(applied.Height), CommittedCommands: applied.Commands, LastBlock: applied.Block.Hex(),
 		StateDigest: fmt.Sprintf("%x", applied.Digest), PeersConnected: n.network.Connected(),
-		Chain: n.committee.Chain.Hex(), Nodes: n.committee.Size(),
+		Chain: n.committee.Chain.Hex(), Nodes: n.committee.Size(), Rejoining: p.rejoining,
+		CheckpointHeight: uint64(p.certified),
 	}
+	if p.stall != nil {
+		s.CheckpointStalled = true
+		for _, id := range p.stall.Differ {
+			s.CheckpointDiffer = append(s.CheckpointDiffer, uint16(id))
+		}
+	}
+	return s
 }
 
 // applied asks the executor where it stands, and remembers its answer for when it is busy.
@@ -91,12 +103,23 @@ func (n *Node) Ready() (ok bool, reason string) {
 	applied, _ := n.executor.progress.get()
 	p := n.progress.read()
 	if applied+behindMax < uint64(p.committed) {
-		return false, fmt.Sprintf("catching up: applied %d of %d blocks", applied, p.committed)
+		return false, fmt.Sprintf("%s: applied %d of %d blocks", behind(p.rejoining), applied, p.committed)
+	}
+	if p.rejoining {
+		return false, "rejoining: signs nothing until its nonce is committed"
 	}
 	if !p.synced {
 		return false, "catching up: fetching blocks"
 	}
 	return true, ""
+}
+
+// behind says why a replica is behind.
+func behind(rejoining bool) string {
+	if rejoining {
+		return "rejoining, catching up"
+	}
+	return "catching up"
 }
 
 // Await implements server.Node.
@@ -106,10 +129,7 @@ func (n *Node) Await(ctx context.Context, height uint64) error {
 
 // Log implements server.Node. It reads the store, never the loop.
 func (n *Node) Log(ctx context.Context, from uint64, follow bool, yield func([]server.Entry) error) error {
-	describe := func(command []byte) string { return fmt.Sprintf("%d bytes", len(command)) }
-	if d, ok := n.application.(app.Describer); ok {
-		describe = d.Describe
-	}
+	describe := describer(n.application)
 	for h := max(from, 1); ; h++ {
 		if applied, _ := n.executor.progress.get(); h > applied && !follow {
 			return nil
@@ -141,7 +161,21 @@ func (n *Node) appliedBlock(h qc.Height) (*blocktree.Block, error) {
 	return committedBlock(n.store, h)
 }
 
-func (n *Node) entries(h qc.Height, describe func([]byte) string) ([]server.Entry, error) {
+// describer returns how a command is shown to a person, in one printable line.
+func describer(a app.Application) func(mempool.Command) string {
+	ofApplication := func(command []byte) string { return fmt.Sprintf("%d bytes", len(command)) }
+	if d, ok := a.(app.Describer); ok {
+		ofApplication = d.Describe
+	}
+	return func(c mempool.Command) string {
+		if c.Engine {
+			return describeEngine(c.Body, ofApplication)
+		}
+		return ofApplication(c.Body)
+	}
+}
+
+func (n *Node) entries(h qc.Height, describe func(mempool.Command) string) ([]server.Entry, error) {
 	b, err := n.appliedBlock(h)
 	if err != nil {
 		return nil, err

@@ -18,22 +18,15 @@ func (v *Verifier) CollectVotes(view View, block BlockID, votes []Vote) (cert *Q
 	c := collection{v: v, msg: v.committee.VoteMessage(view, block)}
 	seen := NewBitmap(v.committee.Size())
 	for i := range votes {
-		vote := &votes[i]
-		if vote.View == view && vote.Block == block && v.committee.Has(vote.Signer) && !seen.Has(vote.Signer) {
-			seen.Set(vote.Signer)
-			c.signers = append(c.signers, vote.Signer)
-			c.sigs = append(c.sigs, vote.Signature)
+		if vote := &votes[i]; vote.View == view && vote.Block == block {
+			c.add(vote.Signer, vote.Signature, seen)
 		}
 	}
-	for len(c.signers) >= v.committee.Quorum() {
-		if sum, ok := c.check(0, len(c.signers)); ok {
-			cert = &QuorumCertificate{Epoch: v.committee.Epoch, View: view, Block: block, Signers: c.bitmap(0, len(c.signers)), Signature: sum}
-			v.remember(v.qcKey(cert))
-			break
-		}
-		bad = append(bad, c.expel()...)
+	sum, ok, bad := c.collect()
+	if ok {
+		cert = &QuorumCertificate{Epoch: v.committee.Epoch, View: view, Block: block, Signers: c.bitmap(0, len(c.signers)), Signature: sum}
+		v.remember(v.qcKey(cert))
 	}
-	slices.Sort(bad)
 	return cert, bad
 }
 
@@ -43,6 +36,28 @@ type collection struct {
 	msg     []byte
 	signers []NodeID
 	sigs    []Signature // of signers, in their order
+}
+
+// add takes a signature by a member that is not seen yet.
+func (c *collection) add(signer NodeID, sig Signature, seen Bitmap) {
+	if !c.v.committee.Has(signer) || seen.Has(signer) {
+		return
+	}
+	seen.Set(signer)
+	c.signers = append(c.signers, signer)
+	c.sigs = append(c.sigs, sig)
+}
+
+// collect drops faulty signatures until the sum of the rest verifies, and names their signers, ascending. ok is false if
+// less than a quorum remains.
+func (c *collection) collect() (sum Signature, ok bool, bad []NodeID) {
+	for len(c.signers) >= c.v.committee.Quorum() && !ok {
+		if sum, ok = c.check(0, len(c.signers)); !ok {
+			bad = append(bad, c.expel()...)
+		}
+	}
+	slices.Sort(bad)
+	return sum, ok, bad
 }
 
 // check sums the signatures from lo up to hi and verifies the sum.

@@ -40,25 +40,27 @@ func (c *Committee) Has(id NodeID) bool { return int(id) < c.n }
 // Signed messages: a domain tag of fixed length, then chain, epoch and the fields, all of fixed size.
 // Binding all of them keeps a vote from being replayed as a timeout, in another epoch or on another chain (S4).
 const (
-	domainVote    = "hotstuffd/vote\x00\x01"
-	domainTimeout = "hotstuffd/tmo\x00\x00\x01"
+	domainVote       = "hotstuffd/vote\x00\x01"
+	domainTimeout    = "hotstuffd/tmo\x00\x00\x01"
+	domainCheckpoint = "hotstuffd/ckpt\x00\x01"
 )
 
 // VoteMessage returns the bytes that a vote for block in view signs.
 func (c *Committee) VoteMessage(view View, block BlockID) []byte {
-	m := c.message(domainVote, view, len(block))
+	m := c.message(domainVote, uint64(view), len(block))
 	return append(m, block[:]...)
 }
 
 // TimeoutMessage returns the bytes that a timeout of view signs, naming the view of the signer's highest certificate.
 func (c *Committee) TimeoutMessage(view, highQC View) []byte {
-	return binary.BigEndian.AppendUint64(c.message(domainTimeout, view, 8), uint64(highQC))
+	return binary.BigEndian.AppendUint64(c.message(domainTimeout, uint64(view), 8), uint64(highQC))
 }
 
-func (c *Committee) message(domain string, view View, extra int) []byte {
+// message begins with a domain and a number of its own: a view or a height.
+func (c *Committee) message(domain string, number uint64, extra int) []byte {
 	m := make([]byte, 0, len(domain)+32+4+8+extra)
 	m = append(m, domain...)
 	m = append(m, c.Chain[:]...)
 	m = binary.BigEndian.AppendUint32(m, uint32(c.Epoch))
-	return binary.BigEndian.AppendUint64(m, uint64(view))
+	return binary.BigEndian.AppendUint64(m, number)
 }

@@ -46,6 +46,13 @@ func TestSignedMessagesDiffer(t *testing.T) {
 		"timeout, other high view": c.TimeoutMessage(5, 3),
 		"timeout, other chain":     otherChain.TimeoutMessage(5, 4),
 		"timeout, other epoch":     otherEpoch.TimeoutMessage(5, 4),
+
+		"checkpoint":               c.CheckpointMessage(qc.Checkpoint{Height: 5, Block: blockA}),
+		"checkpoint, other height": c.CheckpointMessage(qc.Checkpoint{Height: 6, Block: blockA}),
+		"checkpoint, other block":  c.CheckpointMessage(qc.Checkpoint{Height: 5, Block: blockB}),
+		"checkpoint, other digest": c.CheckpointMessage(qc.Checkpoint{Height: 5, Block: blockA, Digest: [32]byte{1}}),
+		"checkpoint, other chain":  otherChain.CheckpointMessage(qc.Checkpoint{Height: 5, Block: blockA}),
+		"checkpoint, other epoch":  otherEpoch.CheckpointMessage(qc.Checkpoint{Height: 5, Block: blockA}),
 	} {
 		if other, taken := messages[string(m)]; taken {
 			t.Errorf("%q and %q sign the same bytes", name, other)
@@ -53,8 +60,13 @@ func TestSignedMessagesDiffer(t *testing.T) {
 		messages[string(m)] = name
 	}
 	// Not by their length alone: what is signed says first what it is for.
-	if vote, timeout := c.VoteMessage(5, blockA), c.TimeoutMessage(5, 4); string(vote[:16]) == string(timeout[:16]) {
-		t.Error("votes and timeouts are signed under one tag")
+	tags := map[string]bool{}
+	for _, m := range [][]byte{c.VoteMessage(5, blockA), c.TimeoutMessage(5, 4), c.CheckpointMessage(qc.Checkpoint{Height: 5})} {
+		tag := string(m[:16])
+		if string(m[16:16+len(chain)]) != string(chain[:]) || tags[tag] {
+			t.Errorf("tag %q is used twice, or has another length than 16", tag)
+		}
+		tags[tag] = true
 	}
 }
 

@@ -17,6 +17,7 @@ func (e *InvalidError) Error() string { return "qc: " + e.text }
 var (
 	ErrEpoch       = &InvalidError{"epoch", "signed for another epoch"}
 	ErrView        = &InvalidError{"view", "view is impossible for this message"}
+	ErrHeight      = &InvalidError{"height", "height is impossible for a checkpoint"}
 	ErrSigner      = &InvalidError{"signer", "signer is not in the committee"}
 	ErrBitmap      = &InvalidError{"bitmap", "signer bitmap has a wrong length or set padding"}
 	ErrQuorum      = &InvalidError{"quorum", "fewer signers than a quorum"}

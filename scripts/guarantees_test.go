@@ -23,25 +23,17 @@ var guarantees = []string{
 // Every guarantee has one row, which names a test, or says that it is not yet shown and what is missing; and every test
 // named there exists.
 func TestGuaranteesNameTheirTests(t *testing.T) {
-	tests, stories := findTests(t)
+	known := findTests(t)
 	rows := map[string]int{}
-	for line := range strings.Lines(documents(t)["docs/guarantees.md"]) {
-		named := namedTest.FindAllStringSubmatch(line, -1)
-		for _, m := range named {
-			pkg, name, story := m[1], m[2], m[3]
-			if !slices.Contains(tests[pkg], name) {
-				t.Errorf("docs/guarantees.md names %s.%s, which does not exist: name the test that fails when the rule is broken", pkg, name)
-			}
-			if story != "" && !slices.Contains(stories[pkg], story) {
-				t.Errorf("docs/guarantees.md names the story %s of %s.%s, which does not exist in %s/testdata", story, pkg, name, pkg)
-			}
-		}
+	const page = "docs/guarantees.md"
+	for line := range strings.Lines(documents(t)[page]) {
+		named := known.named(t, page, line)
 		id := rowID.FindStringSubmatch(line)
 		if id == nil {
 			continue
 		}
 		rows[id[1]]++
-		if len(named) == 0 && !strings.Contains(line, "not yet shown") {
+		if named == 0 && !strings.Contains(line, "not yet shown") {
 			t.Errorf("docs/guarantees.md names no test for %s: name the one that fails when it is broken, or say that it is not yet shown and what is missing", id[1])
 		}
 	}
@@ -56,9 +48,46 @@ func TestGuaranteesNameTheirTests(t *testing.T) {
 	}
 }
 
+// Every fault that was found by simulation has a line that names the test which keeps it away.
+func TestFoundFaultsNameTheirTests(t *testing.T) {
+	known := findTests(t)
+	const page = "docs/found-by-simulation.md"
+	lines := 0
+	for line := range strings.Lines(documents(t)[page]) {
+		if !strings.HasPrefix(line, "| **") {
+			continue
+		}
+		lines++
+		if known.named(t, page, line) == 0 {
+			t.Errorf("%s has a line without a test: %.60s", page, line)
+		}
+	}
+	if lines == 0 {
+		t.Errorf("%s has no lines", page)
+	}
+}
+
+// foundTests are the tests and fuzz targets of each package, and the stories in its testdata.
+type foundTests struct{ tests, stories map[string][]string }
+
+// named returns how many tests a line of a document names, all of which must exist.
+func (f foundTests) named(t *testing.T, page, line string) int {
+	named := namedTest.FindAllStringSubmatch(line, -1)
+	for _, m := range named {
+		pkg, name, story := m[1], m[2], m[3]
+		if !slices.Contains(f.tests[pkg], name) {
+			t.Errorf("%s names %s.%s, which does not exist: name the test that fails when the rule is broken", page, pkg, name)
+		}
+		if story != "" && !slices.Contains(f.stories[pkg], story) {
+			t.Errorf("%s names the story %s of %s.%s, which does not exist in %s/testdata", page, story, pkg, name, pkg)
+		}
+	}
+	return len(named)
+}
+
 // findTests returns the tests and fuzz targets of each package, and the stories in its testdata.
-func findTests(t *testing.T) (tests, stories map[string][]string) {
-	tests, stories = map[string][]string{}, map[string][]string{}
+func findTests(t *testing.T) foundTests {
+	tests, stories := map[string][]string{}, map[string][]string{}
 	files, _ := readSources(t)
 	for _, f := range files {
 		if !f.test {
@@ -80,5 +109,5 @@ func findTests(t *testing.T) (tests, stories map[string][]string) {
 			stories[f.pkg] = append(stories[f.pkg], strings.TrimSuffix(filepath.Base(name), ".txt"))
 		}
 	}
-	return tests, stories
+	return foundTests{tests, stories}
 }

@@ -1,7 +1,6 @@
 package sim
 
 import (
-	"crypto/ed25519"
 	"slices"
 
 	"github.com/hotstuffd/hotstuffd/app"
@@ -22,7 +21,11 @@ func (m *mind) sees(b *blocktree.Block) {
 		m.blocks = m.blocks[1:]
 	}
 	if m.is(VoteForAll) {
-		m.emitAll(&hotstuff.VoteMessage{Vote: m.vote(b.View, b.ID())})
+		v := m.vote(b.View, b.ID())
+		if m.random.IntN(4) == 0 {
+			v.Signature = m.vote(b.View+1, b.ID()).Signature // one that spoils a sum
+		}
+		m.emitAll(&hotstuff.VoteMessage{Vote: v})
 	}
 }
 
@@ -45,7 +48,13 @@ func (m *mind) tick() {
 	if m.r.life == nil || m.qc == nil {
 		return
 	}
-	m.work()
+	if m.is(WithholdBatch | ForkLane | BendLanes | LieInSync | Replay) {
+		m.work()
+	}
+	if !m.r.life.zombie && !m.is(Swallow) { // its early timeouts would give away what it swallows
+		core := m.r.life.driver.Core().Safety()
+		m.learn(&core.HighQC, core.LastTC) // made of votes that were sent to it alone, perhaps
+	}
 	if m.is(StaleCert) || m.is(Replay) {
 		m.replay()
 	}
@@ -57,6 +66,9 @@ func (m *mind) tick() {
 	}
 	if m.is(FutureFlood) {
 		m.flood()
+	}
+	if m.is(ReplayForeign) {
+		m.replayForeign()
 	}
 }
 
@@ -71,7 +83,7 @@ func (m *mind) work() {
 }
 
 func (m *mind) sign(b blocktree.Block) *blocktree.Block {
-	copy(b.Signature[:], ed25519.Sign(m.r.w.keys.identities[m.r.id], blocktree.SigningMessage(m.r.w.committee.Chain, b.ID())))
+	b.Signature = m.r.w.keys.identities[m.r.id].Sign(blocktree.SigningMessage(m.r.w.committee.Chain, b.ID()))
 	return &b
 }
 
@@ -105,7 +117,7 @@ func (m *mind) inventBlock() {
 		return
 	}
 	q := *m.qc
-	if n := len(m.blocks); n > 0 && m.coin() {
+	if n := len(m.blocks); n > 0 && m.random.IntN(4) == 0 {
 		q = m.blocks[m.random.IntN(n)].Justify
 	}
 	height := qc.Height(1)
@@ -119,7 +131,7 @@ func (m *mind) inventBlock() {
 	if q.View+1 != b.View {
 		b.TC = m.tc
 	}
-	switch m.random.IntN(8) {
+	switch m.random.IntN(9) {
 	case 0:
 		b.Height++
 	case 1:
@@ -130,6 +142,8 @@ func (m *mind) inventBlock() {
 		b.View += qc.View(m.random.IntN(4))
 	case 4:
 		b.Payload = []blocktree.BatchRef{{Origin: m.r.id, Digest: blocktree.Digest{1, byte(m.view)}, Bytes: 1, Expiry: height + 5}}
+	case 5: // in another's name
+		b.Proposer = qc.NodeID(b.View % qc.View(m.r.w.cfg.Nodes))
 	}
 	m.forged("invented block", &hotstuff.Proposal{Block: m.sign(b)})
 }
@@ -159,8 +173,8 @@ func (m *mind) inventTimeout() {
 	m.forged("invented timeout", &hotstuff.TimeoutMessage{Timeout: m.signTimeout(t)})
 }
 
-// collect sums the timeouts of a view with one of our own that lists a view nobody has a certificate of. Every signature
-// in the sum is good.
+// collect gathers the timeouts of the newest view, and sums them with one of our own that says too much. Every signature in
+// the sum is good.
 func (m *mind) collect(t *qc.Timeout) {
 	if len(m.timeouts) > 0 && t.View != m.timeouts[0].View {
 		if t.View < m.timeouts[0].View {
@@ -171,20 +185,34 @@ func (m *mind) collect(t *qc.Timeout) {
 	if m.r.w.certs.Timeout(t) != nil || slices.ContainsFunc(m.timeouts, func(o *qc.Timeout) bool { return o.Signer == t.Signer }) {
 		return
 	}
-	if m.timeouts = append(m.timeouts, t); len(m.timeouts) != m.r.w.committee.Quorum()-1 {
-		return
+	if m.timeouts = append(m.timeouts, t); len(m.timeouts) == m.r.w.committee.Quorum()-1 {
+		m.sumTimeouts([]qc.View{0, t.View - 1, t.View, t.View + 7}[m.random.IntN(4)], m.timeouts[m.random.IntN(len(m.timeouts))].HighQC)
 	}
-	own := &qc.Timeout{Epoch: t.Epoch, View: t.View, Signer: m.r.id, HighQC: t.HighQC}
-	own.HighQC.View = []qc.View{0, t.View - 1, t.View, t.View + 7}[m.random.IntN(4)]
-	tc, err := m.r.w.certs.SumTimeouts(t.View, append(slices.Clone(m.timeouts), m.signTimeout(own)))
+}
+
+// sumTimeouts makes a certificate that lists a view of our own choice, and carries any certificate at hand.
+func (m *mind) sumTimeouts(listed qc.View, carries qc.QuorumCertificate) {
+	first := m.timeouts[0]
+	own := &qc.Timeout{Epoch: first.Epoch, View: first.View, Signer: m.r.id, HighQC: first.HighQC}
+	own.HighQC.View = listed
+	tc, err := m.r.w.certs.SumTimeouts(first.View, append(slices.Clone(m.timeouts), m.signTimeout(own)))
 	if err != nil {
 		return
 	}
-	tc.HighQC = m.timeouts[m.random.IntN(len(m.timeouts))].HighQC // one that verifies, the largest or not
+	tc.HighQC = carries
 	if m.coin() && m.qc != nil {
 		tc.HighQC = *m.qc
 	}
 	m.forged("forged TC", &hotstuff.CertificateMessage{TC: tc})
+}
+
+// overtakes makes of gathered timeouts a certificate that carries the QC of their own view or a later one: no block could be
+// proposed on it that follows that QC.
+func (m *mind) overtakes() {
+	if len(m.timeouts) >= m.r.w.committee.Quorum()-1 && m.qc.View >= m.timeouts[0].View {
+		m.sumTimeouts(m.qc.View, *m.qc)
+		m.timeouts = nil
+	}
 }
 
 // inventCert bends a certificate.
@@ -307,6 +335,6 @@ func (m *mind) forkBatch(b *mempool.Batch) *mempool.Batch {
 		f.Expiry = 0
 	}
 	w := m.r.w
-	copy(f.Signature[:], ed25519.Sign(w.keys.identities[m.r.id], mempool.SigningMessage(w.committee.Chain, w.committee.Epoch, f.Digest())))
+	f.Signature = w.keys.identities[m.r.id].Sign(mempool.SigningMessage(w.committee.Chain, w.committee.Epoch, f.Digest()))
 	return f
 }

@@ -5,6 +5,10 @@ import "github.com/hotstuffd/hotstuffd/qc"
 // heal ends all faults but the dead and the Byzantine, of whom there are at most f. From here on everything must commit.
 func (w *World) heal() {
 	w.calm = true
+	if w.beyond() {
+		w.check.done = true // nothing need commit
+		return
+	}
 	w.trace.event(w.now, fault, 0, 0, 0, 0)
 	w.trace.note(w.now, "the faults are over")
 	for a := range qc.NodeID(w.cfg.Nodes) {
@@ -17,7 +21,7 @@ func (w *World) heal() {
 	c := w.check
 	skew := int64(w.cfg.Limits.ClockSkewMax) / 2
 	for _, r := range w.replicas {
-		r.failing = false
+		r.failing, r.unreadable = false, false
 		r.skew = max(-skew, min(r.skew, skew))
 		if r.life != nil {
 			r.life.fuse = fuse{}
@@ -55,20 +59,21 @@ func (c *checker) healed() {
 // calmMax is the time in which everything must commit and be executed everywhere.
 const calmMax = 120 * qc.TicksPerSecond
 
-// viewsMax is the number of views within which a block must commit after the faults ended.
-func (c *checker) viewsMax() qc.View { return qc.View(4*c.w.cfg.Nodes + 20) }
-
 // progress checks, in the calm, that commits come within so many views, and notes when everything is done.
 func (c *checker) progress() {
 	w := c.w
 	if !c.counting || c.done {
 		return
 	}
-	if h := qc.Height(len(c.chain) - 1); h == c.healedHeight {
-		if v := qc.View(w.counts.Views); v > c.healedView+c.viewsMax() {
-			w.fail("L7", "no commit from view %d, when the faults ended, to %d", c.healedView, v)
+	if w.counts.HealedViews == 0 {
+		views := max(qc.View(w.counts.Views), c.healedView) - c.healedView
+		if most := w.cfg.HealedViewsMax(); views > most {
+			w.fail("L7", "no commit from view %d, when the faults ended, to %d; one must come within %d", c.healedView, w.counts.Views, most)
 		}
-		return
+		if qc.Height(len(c.chain)-1) == c.healedHeight {
+			return
+		}
+		w.counts.HealedViews = uint64(max(views, 1)) // a commit in the view itself counts as one
 	}
 	c.done = c.missing() == ""
 }
@@ -83,6 +88,9 @@ func (c *checker) missing() string {
 	}
 	height, set := qc.Height(0), false
 	for _, r := range w.replicas {
+		if r.lost {
+			return r.id.String() + " has not rejoined"
+		}
 		if !r.correct() {
 			continue
 		}

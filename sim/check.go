@@ -13,12 +13,19 @@ type checker struct {
 	w         *World
 	blocks    map[qc.BlockID]*blocktree.Block // that a correct replica stored
 	ofView    map[qc.View][]*blocktree.Block
+	children  map[qc.BlockID][]*blocktree.Block
 	certified map[qc.View]qc.BlockID
-	chain     []qc.BlockID // the one committed chain, by height
-	digests   [][32]byte   // of the application, by height
-	said      []sayings    // by replica
+	sound     *sound
+	payloads  map[qc.BlockID]*payloadFacts
+	leaders   map[seat]qc.NodeID
+	records   []hotstuff.Record // of the write that is being checked
+	watches   []*watch          // by replica, of its present life
+	chain     []qc.BlockID      // the one committed chain, by height
+	digests   [][32]byte        // of the application, by height
+	said      []sayings         // by replica
 	fates     map[command]fate
 	lanes     map[position]blocktree.Digest
+	states    map[qc.Height]qc.Checkpoint // that correct replicas signed
 	history   history
 	// connections counts clients' connections.
 	connections uint32
@@ -57,7 +64,9 @@ const (
 func newChecker(w *World) *checker {
 	c := &checker{w: w, blocks: map[qc.BlockID]*blocktree.Block{w.root.ID(): w.root}, ofView: make(map[qc.View][]*blocktree.Block), certified: make(map[qc.View]qc.BlockID),
 		chain: []qc.BlockID{w.root.ID()}, digests: make([][32]byte, 1), said: make([]sayings, w.cfg.Nodes), fates: make(map[command]fate),
-		lanes: make(map[position]blocktree.Digest)}
+		lanes: make(map[position]blocktree.Digest), states: make(map[qc.Height]qc.Checkpoint), children: make(map[qc.BlockID][]*blocktree.Block), payloads: make(map[qc.BlockID]*payloadFacts),
+		leaders: make(map[seat]qc.NodeID),
+		sound:   newSound(w), watches: make([]*watch, w.cfg.Nodes)}
 	for i := range c.said {
 		c.said[i] = sayings{make(map[qc.View]qc.BlockID), make(map[qc.View]qc.View), make(map[qc.View]qc.BlockID)}
 	}
@@ -77,14 +86,17 @@ func (c *checker) persists(r *replica, records []hotstuff.Record) {
 	if !r.correct() {
 		return
 	}
+	c.records = records
+	c.watches[r.id].before = r.disk.safety
 	for _, rec := range records {
-		switch rec := rec.(type) {
-		case hotstuff.SafetyState:
-			c.safety(r, &r.disk.safety, &rec)
+		if rec, ok := rec.(hotstuff.BlockRecord); ok {
+			c.know(r, rec.Block)
+		}
+	}
+	for _, rec := range records {
+		if rec, ok := rec.(hotstuff.SafetyState); ok {
 			c.certificate(&rec.HighQC)
-		case hotstuff.BlockRecord:
-			c.know(rec.Block)
-			c.certificate(&rec.Block.Justify)
+			c.safety(r, &r.disk.safety, &rec)
 		}
 	}
 }
@@ -94,6 +106,10 @@ func (c *checker) safety(r *replica, old, s *hotstuff.SafetyState) {
 	if s.LockView < old.LockView || s.HighQC.View < old.HighQC.View || old.LastTC != nil && (s.LastTC == nil || s.LastTC.View < old.LastTC.View) {
 		w.fail("lock", "%v lowers its lock, high QC or TC", r.id)
 	}
+	if b := s.LastProposal; b != nil && b != old.LastProposal {
+		once(c, r.id, "proposes", said.proposals, b.View, b.ID())
+		c.proposalRule(r, old, s)
+	}
 	if v := s.LastVoted; v != nil && (old.LastVoted == nil || *v != *old.LastVoted) {
 		if old.LastVoted != nil && v.View <= old.LastVoted.View {
 			w.fail("S9", "%v votes in view %d after %d", r.id, v.View, old.LastVoted.View)
@@ -102,15 +118,15 @@ func (c *checker) safety(r *replica, old, s *hotstuff.SafetyState) {
 			w.fail("S11", "%v votes in view %d, which it has timed out", r.id, v.View)
 		}
 		once(c, r.id, "votes", said.votes, v.View, v.Block)
+		c.voteRule(r, old, s, v)
 	}
+	c.lockRule(r, old, s)
 	if t := s.LastTimeout; t != nil && (old.LastTimeout == nil || t.View != old.LastTimeout.View) {
 		if old.LastTimeout != nil && t.View < old.LastTimeout.View {
 			w.fail("S9", "%v times out view %d after %d", r.id, t.View, old.LastTimeout.View)
 		}
 		once(c, r.id, "times out", said.timeouts, t.View, t.HighQC.View)
-	}
-	if b := s.LastProposal; b != nil {
-		once(c, r.id, "proposes", said.proposals, b.View, b.ID())
+		c.timeoutRule(r, old, s)
 	}
 	if s.Incarnation.Compare(old.Incarnation) < 0 {
 		w.fail("S9", "%v lowers its incarnation", r.id)
@@ -120,14 +136,17 @@ func (c *checker) safety(r *replica, old, s *hotstuff.SafetyState) {
 // persisted checks what a write has brought: commits follow the rule and are on the one chain; what is voted for is on
 // disk, batches included (S17).
 func (c *checker) persisted(r *replica, records []hotstuff.Record) {
-	if !r.correct() {
+	if !r.correct() || c.w.failure != nil {
 		return
 	}
 	last := -1
 	for i, rec := range records {
-		if rec, ok := rec.(hotstuff.CommitRecord); ok {
+		switch rec := rec.(type) {
+		case hotstuff.CommitRecord:
 			last = i
 			c.commit(r, rec)
+		case hotstuff.CheckpointRecord:
+			c.certifiedState(r, rec.Certificate)
 		}
 	}
 	if last >= 0 {
@@ -145,6 +164,10 @@ func (c *checker) commit(r *replica, rec hotstuff.CommitRecord) {
 	w.trace.event(w.now, commit, r.id, 0, uint64(rec.Height), short(rec.Block))
 	if w.trace.wanted() {
 		w.trace.note(w.now, "%v commits height %d: %v", r.id, rec.Height, rec.Block)
+	}
+	if int(rec.Height) > len(r.disk.chain) || rec.Height == 0 {
+		w.fail("S12", "%v commits height %d after %d", r.id, rec.Height, len(r.disk.chain)-1)
+		return
 	}
 	if b := r.disk.blocks[rec.Block]; b == nil || b.Height != rec.Height || b.Parent != r.disk.chain[rec.Height-1] {
 		w.fail("S2", "%v commits a block at height %d that does not follow", r.id, rec.Height)
@@ -179,7 +202,7 @@ func (c *checker) threeChain(r *replica, id qc.BlockID) {
 // certifiable tells whether a certificate for a block can exist: one was seen, or enough correct replicas have voted for
 // it, the Byzantine ones given. (What it lies on is certified by its own justify, which correct replicas have verified.)
 func (c *checker) certifiable(b *blocktree.Block) bool {
-	if c.certified[b.View] == b.ID() {
+	if _, seen := c.sound.blocks[b.ID()]; seen {
 		return true
 	}
 	voters := len(c.w.cfg.Byzantine)
@@ -191,11 +214,18 @@ func (c *checker) certifiable(b *blocktree.Block) bool {
 	return voters >= c.w.committee.Quorum()
 }
 
-// know remembers a block that a correct replica stored.
-func (c *checker) know(b *blocktree.Block) {
-	if c.blocks[b.ID()] == nil {
-		c.blocks[b.ID()] = b
-		c.ofView[b.View] = append(c.ofView[b.View], b)
+// know remembers a block that a correct replica stores, and checks the certificates in it.
+func (c *checker) know(r *replica, b *blocktree.Block) {
+	if c.blocks[b.ID()] != nil {
+		return
+	}
+	c.blocks[b.ID()] = b
+	c.ofView[b.View] = append(c.ofView[b.View], b)
+	c.children[b.Parent] = append(c.children[b.Parent], b)
+	c.soundQC(r.id, &b.Justify)
+	c.certificate(&b.Justify)
+	if b.TC != nil {
+		c.soundTC(r.id, b.TC)
 	}
 }
 
@@ -218,10 +248,12 @@ func (c *checker) certificate(q *qc.QuorumCertificate) {
 		if !r.correct() {
 			continue
 		}
-		if b := r.disk.blocks[q.Block]; b == nil || b.View != q.View || !r.disk.holds(b) {
+		if b := r.disk.blocks[q.Block]; q.View <= r.disk.safety.Floor {
+			// It has lost what it held then.
+		} else if b == nil || b.View != q.View || !r.disk.holds(b) {
 			c.w.fail("S17", "%v has signed QC %s and does not hold the block", id, describeQC(q))
 		} else {
-			c.know(b)
+			c.know(r, b)
 		}
 		if v, ok := c.said[id].votes[q.View]; !ok || v != q.Block {
 			c.w.fail("S10", "QC %s bears a signature of %v that it never made", describeQC(q), id)
@@ -236,6 +268,10 @@ func (c *checker) sends(r *replica, message any) {
 		if s.LastVoted == nil || v.View > s.LastVoted.View {
 			c.w.fail("S9", "%v sends a vote in view %d that is not on disk", r.id, v.View)
 		}
+		if _, noted := said.votes[v.View]; !noted {
+			// It was cast and overtaken by a vote in a later view within one turn.
+			c.voteRule(r, &c.watches[r.id].before, s, v)
+		}
 		once(c, r.id, "votes", said.votes, v.View, v.Block)
 	}
 	switch m := message.(type) {
@@ -248,6 +284,9 @@ func (c *checker) sends(r *replica, message any) {
 			c.w.fail("S9", "%v sends a timeout of view %d that is not on disk", r.id, m.Timeout.View)
 		}
 		once(c, r.id, "times out", said.timeouts, m.Timeout.View, m.Timeout.HighQC.View)
+		if t := s.LastTimeout; t != nil && t.View == m.Timeout.View && (t.Signature != m.Timeout.Signature || (t.Vote == nil) != (m.Timeout.Vote == nil)) {
+			c.w.fail("S9", "%v repeats its timeout of view %d otherwise than it signed it", r.id, t.View)
+		}
 		if m.Timeout.Vote != nil {
 			vote(m.Timeout.Vote)
 		}
@@ -268,6 +307,8 @@ func (c *checker) lane(r *replica, b *mempool.Batch) {
 	at := position{b.Origin, b.Incarnation, b.Seq}
 	if known, ok := c.lanes[at]; ok && known != b.Digest() {
 		c.w.fail("L12", "%v signs two batches for sequence %d of incarnation %v", r.id, b.Seq, b.Incarnation)
+	} else if ok {
+		return // again; it may be of before a lost disk, from a peer
 	}
 	c.lanes[at] = b.Digest()
 	if r.disk.safety.Incarnation.Compare(b.Incarnation) < 0 {
@@ -284,9 +325,11 @@ func (c *checker) entered(l *life, core *hotstuff.Core) {
 	if v < l.view {
 		c.w.fail("view", "%v goes back from view %d to %d", l.r.id, l.view, v)
 	}
-	if core.Safety().HighQC.View+1 != v {
+	s := core.Safety()
+	if s.HighQC.View+1 != v {
 		c.w.counts.ViewChanges++
 	}
+	c.leaves(l, v, &s)
 	c.w.counts.Views = max(c.w.counts.Views, uint64(v))
 	if c.w.trace.wanted() {
 		c.w.trace.note(c.w.now, "%v enters view %d", l.r.id, v)
@@ -301,13 +344,14 @@ func (c *checker) turned(l *life) {
 	core := l.driver.Core()
 	s := core.Safety()
 	c.certificate(&s.HighQC)
+	c.duties(l, &s)
 	c.bounds(l, core)
 	c.progress()
 }
 
 // executed compares applications at equal heights (S15).
 func (c *checker) executed(r *replica, m *node.Machine) {
-	if !r.correct() {
+	if !r.correct() || r.corruptFrom > 0 {
 		return
 	}
 	a := m.Applied()

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 
 	"github.com/hotstuffd/hotstuffd/app"
 	"github.com/hotstuffd/hotstuffd/app/kv"
@@ -54,6 +55,9 @@ func (c *client) begin() {
 	if c.w.cfg.Clients.Open {
 		limit = 64
 	}
+	if c.w.cfg.Clients.Steady {
+		limit = math.MaxInt // whoever asks at a rate does not wait for the answers
+	}
 	if c.probe {
 		limit = 1
 	}
@@ -64,7 +68,7 @@ func (c *client) begin() {
 		return
 	}
 	// An admission that is paused makes a client wait; one in a while is let through and refused.
-	if !c.at.life.driver.Pool().Admitting() && c.w.random.client.IntN(20) > 0 {
+	if !c.w.cfg.Clients.Steady && !c.at.life.driver.Pool().Admitting() && c.w.random.client.IntN(20) > 0 {
 		c.pause(50)
 		return
 	}
@@ -81,7 +85,11 @@ func (c *client) pause(d qc.Ticks) {
 
 func (c *client) connect() bool {
 	r := c.at
-	if !c.probe {
+	switch {
+	case c.probe:
+	case c.w.cfg.Clients.Steady:
+		r = c.w.steady(c.index)
+	default:
 		r = c.w.replicas[c.w.random.client.IntN(c.w.cfg.Nodes)]
 	}
 	if !r.correct() || r.life == nil {
@@ -100,6 +108,17 @@ func (c *client) lost(id qc.NodeID) {
 	clear(c.underway) // order does not matter: nothing happens but forgetting
 	c.connection = 0
 	c.pause(200)
+}
+
+// steady is the replica of a steady client: the index-th of the correct ones, in turns.
+func (w *World) steady(index int) *replica {
+	var correct []*replica
+	for _, r := range w.replicas {
+		if r.correct() {
+			correct = append(correct, r)
+		}
+	}
+	return correct[index%len(correct)]
 }
 
 func (c *client) submit() {
@@ -124,6 +143,12 @@ func (c *client) submit() {
 func (c *client) askLedger(r *app.Request, q *request) {
 	random := c.w.random.client
 	q.first = c.number + 1
+	if c.w.cfg.Clients.Steady {
+		c.number++
+		q.count, r.Count = 1, 1
+		r.Blob = mempool.AppendCommand(nil, ledgerCommand(c.connection, c.number, c.w.cfg.Clients.Bytes))
+		return
+	}
 	q.count = uint32(1 + random.IntN(3))
 	reads := chance(random, c.w.cfg.Clients.Reads)
 	if reads && random.IntN(2) == 0 {
@@ -173,6 +198,9 @@ func (c *client) complete(connection uint32, r *app.Request, reply []byte, err e
 		return
 	}
 	delete(c.underway, r)
+	if o := c.w.cfg.Observer; o != nil && !c.probe {
+		o.Answered(c.at.id, q.asked, c.w.now, err)
+	}
 	c.w.trace.event(c.w.now, outcome(err), c.at.id, 0, uint64(connection), uint64(q.first))
 	if err != nil {
 		c.refuse(q, err)

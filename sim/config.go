@@ -8,9 +8,6 @@ import (
 	"github.com/hotstuffd/hotstuffd/qc"
 )
 
-// nodesMax bounds the replicas of a run.
-const nodesMax = 128
-
 // Config is one run. Everything in it, and nothing else, decides what happens.
 type Config struct {
 	Seed      uint64
@@ -26,10 +23,13 @@ type Config struct {
 	StartWithin qc.Ticks // replicas start within this time
 	Dead        []qc.NodeID
 	Byzantine   map[qc.NodeID]Behaviors
+	Corrupted   map[qc.NodeID]qc.Height // whose state goes wrong at a height
+	Forgetful   *qc.NodeID              // loses its disk and rejoins; nil: nobody
 
 	// Network.
 	Latency       Latency
 	Bandwidth     qc.Ticks // bytes a second and link; 0: no bound
+	Uplink        qc.Ticks // bytes a second that a replica sends over all its links; 0: no bound
 	Loss          float64  // of a message
 	Duplicate     float64
 	Reorder       float64 // a message is overtaken by up to ReorderWithin
@@ -49,11 +49,17 @@ type Config struct {
 	SlowSyncs    float64 // of writes take up to SlowSyncTime
 	SlowSyncTime qc.Ticks
 	DiskFailures Rate // a disk refuses writes for a while
+	DiskLosses   Rate // the forgetful replica's disk is lost
+	ReadFailures Rate // a disk refuses reads for a while
 	ApplyTime    qc.Ticks
 	SlowApplies  float64 // of blocks take up to SlowApplyTime
 	SlowApply    qc.Ticks
 
 	Clients Clients
+
+	Costs    *Costs   // what work costs; nil: nothing
+	Events   int      // a run with more of them fails: it does not move on; at least eventsMax
+	Observer Observer // may be nil
 }
 
 // Rate is how often a fault comes and how long it stays.
@@ -66,9 +72,13 @@ type Rate struct {
 type Latency struct {
 	Min, Max qc.Ticks
 	Jitter   qc.Ticks
+	Matrix   [][]qc.Ticks // the times themselves, by sender and receiver; nil: drawn from Min to Max
 }
 
 func (l Latency) matrix(n int, r *rand.Rand) [][]qc.Ticks {
+	if l.Matrix != nil {
+		return l.Matrix
+	}
 	m := make([][]qc.Ticks, n)
 	for i := range m {
 		m[i] = make([]qc.Ticks, n)
@@ -91,7 +101,9 @@ type Clients struct {
 	Open     bool     // requests come whether or not earlier ones were answered
 	KeyValue bool     // on the key-value store, with a history to be linearized; else on the log
 	Reads    float64  // share of requests that read
+	Sessions int      // clients that have each command executed once, and send it again until they know its result; on the log
 	Bytes    int      // of a command, about
+	Steady   bool     // client i stays with the i-th correct replica and asks for one command of just so many Bytes each time
 }
 
 // Calm is n replicas without faults under a light load.
@@ -114,7 +126,7 @@ func Mixed(seed uint64) Config {
 		c.Nodes = 4
 	}
 	c.Limits = config.DefaultLimits(c.Nodes)
-	c.Codec = r.IntN(4) == 0
+	c.Codec = r.IntN(8) == 0
 	if r.IntN(2) == 0 {
 		c.Leaders = config.LeadersReputation
 		c.Limits.ReputationWindow = uint32(1 + r.IntN(2*c.Nodes))
@@ -122,10 +134,20 @@ func Mixed(seed uint64) Config {
 	c.Duration = qc.Ticks(1+r.IntN(6)) * qc.TicksPerSecond
 	c.StartWithin = qc.Ticks(r.IntN(3)) * 3000
 	c.tighten(r)
+	c.Limits.CheckpointInterval = 1 + qc.Height(seed%16)
 	c.network(r)
 	c.troubles(r)
 	c.load(r)
 	c.corrupt(r)
+	if !c.Clients.KeyValue {
+		c.Clients.Sessions = int(seed % 4)
+		c.Limits.SessionsMax = 2 + uint32(seed%5)
+	}
+	if r.IntN(6) == 0 { // as much load, and many more faults and views
+		c.Duration *= 17
+		c.Clients.Think *= 17
+	}
+	c.forget()
 	return c
 }
 
@@ -149,12 +171,14 @@ func (c *Config) network(r *rand.Rand) {
 	switch r.IntN(3) {
 	case 0: // one rack
 		c.Latency = Latency{Min: 1, Max: 3, Jitter: 1}
+		c.Pacemaker.MaxTimeout = time.Duration(300+r.IntN(1700)) * time.Millisecond
 	case 1: // a few cities
 		c.Latency = Latency{Min: 10, Max: 200, Jitter: 20}
+		c.Pacemaker.MaxTimeout = time.Duration(500+r.IntN(1500)) * time.Millisecond
 	case 2: // the globe, slower than the base timeout
 		c.Latency = Latency{Min: 200, Max: 1500, Jitter: 300}
 	}
-	if r.IntN(4) == 0 {
+	if r.IntN(6) == 0 {
 		c.Codec = true
 		c.Bandwidth = qc.Ticks(100_000 + r.IntN(2_000_000))
 	}
@@ -194,6 +218,9 @@ func (c *Config) troubles(r *rand.Rand) {
 	}
 	if r.IntN(6) == 0 {
 		c.DiskFailures = Rate{Every: qc.Ticks(5000 + r.IntN(20_000)), For: qc.Ticks(500 + r.IntN(5000))}
+	}
+	if r.IntN(6) == 0 {
+		c.ReadFailures = Rate{Every: qc.Ticks(5000 + r.IntN(20_000)), For: qc.Ticks(500 + r.IntN(5000))}
 	}
 	if r.IntN(4) == 0 {
 		c.SlowApplies, c.SlowApply = r.Float64()*0.3, qc.Ticks(100+r.IntN(5000))

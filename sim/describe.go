@@ -28,6 +28,10 @@ func typeOf(message any) uint8 {
 		return 7
 	case *mempool.BatchRequest:
 		return 8
+	case *hotstuff.RejoinRequest:
+		return 9
+	case *hotstuff.CheckpointMessage:
+		return 10
 	}
 	return 0
 }
@@ -54,6 +58,13 @@ func describe(message any) string {
 		return fmt.Sprintf("%d blocks for %v", len(m.Blocks), m.Target)
 	case *mempool.Batch:
 		return fmt.Sprintf("batch %v of %v lane %d seq %d", m.Digest(), m.Origin, m.Incarnation.Starts, m.Seq)
+	case *hotstuff.RejoinRequest:
+		return fmt.Sprintf("rejoins with nonce %v", m.Nonce)
+	case *hotstuff.CheckpointMessage:
+		if m.Certificate != nil {
+			return fmt.Sprintf("certificate of the state at height %d", m.Certificate.Checkpoint.Height)
+		}
+		return fmt.Sprintf("state at height %d is %x", m.Signed.Checkpoint.Height, m.Signed.Checkpoint.Digest[:4])
 	case *mempool.BatchRequest:
 		return fmt.Sprintf("wants batches %v", m.Digests)
 	}

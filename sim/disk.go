@@ -16,14 +16,15 @@ import (
 // disk is what one replica has synced. It outlives the replica's crashes. Package store's own tests show that the real
 // one keeps these promises under torn and lost writes; here its promises are what counts.
 type disk struct {
-	root    *blocktree.Block
-	safety  hotstuff.SafetyState
-	blocks  map[qc.BlockID]*blocktree.Block
-	heights [][]*blocktree.Block // by height, those of one height in the order of their IDs
-	chain   []qc.BlockID         // committed, by height
-	last    hotstuff.CommitRecord
-	batches map[blocktree.Digest]*mempool.Batch
-	lanes   [][]*mempool.Batch // by origin, in lane order
+	root      *blocktree.Block
+	safety    hotstuff.SafetyState
+	blocks    map[qc.BlockID]*blocktree.Block
+	heights   [][]*blocktree.Block // by height, those of one height in the order of their IDs
+	chain     []qc.BlockID         // committed, by height
+	last      hotstuff.CommitRecord
+	certified *qc.CheckpointCertificate
+	batches   map[blocktree.Digest]*mempool.Batch
+	lanes     [][]*mempool.Batch // by origin, in lane order
 }
 
 var _ node.Stored = (*disk)(nil)
@@ -52,6 +53,11 @@ func (d *disk) write(records []hotstuff.Record) error {
 			}
 			d.chain = append(d.chain, r.Block)
 			d.last = r
+		case hotstuff.CheckpointRecord:
+			if d.certified != nil && r.Certificate.Checkpoint.Height <= d.certified.Checkpoint.Height {
+				return errors.New("a checkpoint certificate goes back")
+			}
+			d.certified = r.Certificate
 		case hotstuff.SafetyState:
 			if r.Sequence != d.safety.Sequence+1 {
 				return errors.New("a safety state out of order is persisted")
@@ -112,7 +118,7 @@ func compareLane(b *mempool.Batch, i blocktree.Incarnation, seq uint64) int {
 
 // Recover implements node.Stored.
 func (d *disk) Recover() (store.Recovered, error) {
-	return store.Recovered{Safety: d.safety, Commit: d.last}, nil
+	return store.Recovered{Safety: d.safety, Commit: d.last, Certified: d.certified}, nil
 }
 
 // CommittedID implements node.Stored.

@@ -4,7 +4,7 @@
 //
 // What it is for: evidence. Each run draws its size, leader schedule, limits, load and faults from its seed (Mixed):
 // loss, duplication, reordering and delay; partitions, one way or both; slow links; crashes before, in and after a write
-// and between two messages; pauses; clocks that are wrong; disks that are slow or full; slow applications; and up to f
+// and between two messages; pauses; clocks that are wrong; disks that are slow, full or cannot be read; slow applications; and up to f
 // replicas that are dead or lie, each in several ways at once. After every event the checks hold each correct replica to
 // the rules of docs/guarantees.md. When the time of faults is over, everything must commit within a number of views, and
 // every correct replica must come to the same state.
@@ -19,12 +19,28 @@
 //	world.go, queue.go   the clock: events in order of time
 //	random.go, trace.go  a source of randomness for each concern; the hash and the lines of a trace
 //	replica.go, edges.go a replica through its lives, and its edges
-//	disk.go, executor.go what survives a crash, and the application
+//	disk.go, reads.go    what survives a crash, and reads that fail
+//	executor.go          the application
 //	network.go           connections, links, queues
+//	cost.go, observe.go  what work costs a replica's processors, and who watches: package sim/plan
+//	words.go             what a run is made of, in words
 //	client.go, history.go the load, and what clients must be able to believe
 //	faults.go, calm.go   what goes wrong by itself, and how it ends
-//	mind.go, attack.go   Byzantine replicas: wrappers around a correct core
-//	check.go, bounds.go  the rules
+//	views.go             within how many views a commit must come, and why
+//	mind.go, attack*.go  Byzantine replicas: wrappers around a correct core
+//	beyond.go            one correct replica among Byzantine ones alone
+//	check.go, bounds.go  the rules that every run is held to
+//	rules.go, sound.go   what is signed, recomputed from the protocol's text; certificates, likewise
+//	duties.go            what a replica must do about what has reached it
+//	mutants/             the rules broken one by one: each break must be noticed
+//
+// # Running it
+//
+// go test ./sim/... is a newcomer's run, half a minute of processor time: 300 seeds, one Twins scenario in forty, the
+// liveness tests for some numbers of replicas. Where the environment variable CI is set, to anything, it is the full
+// campaign, minutes on two cores: 10,000 seeds with over a million view changes, 1,000 seeds twice, every Twins scenario,
+// every f up to 10. Runs are spread over the processors, each on one goroutine, and told in the order of their seeds; -v
+// shows what each campaign has come to. The flags -sim.seeds, -sim.first and -sim.stop choose other seeds.
 //
 // To see a failing seed: go test ./sim -run TestMixedSeeds -sim.seed=N
 package sim

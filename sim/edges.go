@@ -1,7 +1,6 @@
 package sim
 
 import (
-	"crypto/ed25519"
 	"fmt"
 
 	"github.com/hotstuffd/hotstuffd/blocktree"
@@ -22,12 +21,14 @@ func (l *life) Append(records []hotstuff.Record) error {
 	if l.over || l.fuse.at == beforeWrite {
 		return errCrash
 	}
+	r.rejoins(records)
 	w.check.persists(r, records)
 	if err := r.disk.write(records); err != nil {
 		w.fail("persist", "%v: %v", r.id, err)
 	}
 	w.check.persisted(r, records)
 	w.trace.event(w.now, persist, r.id, 0, uint64(len(records)), r.disk.safety.Sequence)
+	l.spend()
 	l.busy = max(l.busy, w.now) + r.syncTime()
 	if l.fuse.at == afterWrite {
 		return errCrash
@@ -53,32 +54,43 @@ func (l *life) Send(to qc.NodeID, message any) {
 		return
 	}
 	l.r.w.check.sends(l.r, message)
+	l.r.w.check.sent(l, to, false, message)
 	l.emit(to, message)
 }
 
 // Broadcast implements node.Transport.
 func (l *life) Broadcast(message any) {
-	if m := l.r.mind; m == nil {
+	m := l.r.mind
+	var p packet
+	if m == nil {
 		l.r.w.check.sends(l.r, message)
+		l.r.w.check.sent(l, 0, true, message)
+		p, _ = l.r.w.net.pack(message) // once for all receivers; what a correct replica says always fits the schema
 	}
 	for to := range qc.NodeID(l.r.w.cfg.Nodes) {
 		if to == l.r.id || l.fused() {
 			continue
 		}
-		if m := l.r.mind; m != nil {
+		if m != nil {
 			m.sends(to, message)
 		} else {
-			l.emit(to, message)
+			l.dispatch(to, message, p)
 		}
 	}
 }
 
 func (l *life) emit(to qc.NodeID, message any) bool {
+	p, ok := l.r.w.net.pack(message)
+	return ok && l.dispatch(to, message, p)
+}
+
+// dispatch sends a packed message when the write under way is over.
+func (l *life) dispatch(to qc.NodeID, message any, p packet) bool {
 	w := l.r.w
 	if w.trace.wanted() {
 		w.trace.note(w.now, "%v -> %v %s", l.r.id, to, describe(message))
 	}
-	return w.net.send(l.r.id, to, message, max(w.now, l.busy))
+	return w.net.send(l.r.id, to, p, max(w.now, l.busy))
 }
 
 // fused tells whether the power has failed between two sends of this turn; the rest of it never happens.
@@ -104,6 +116,12 @@ func (l *life) replyTo(to qc.NodeID, message any) bool {
 
 // Sum implements node.Verifier.
 func (l *life) Sum(r hotstuff.VerifyRequest) {
+	if l.cpu != nil {
+		l.spend()
+		sum := l.verifier.Sum(r)
+		l.r.w.at(l.cpu.run(l.busyUntil(), l.cpu.meter.take()), func() { l.take(node.Summed{Sum: sum}) })
+		return
+	}
 	l.r.w.after(1, func() {
 		if !l.over {
 			l.take(node.Summed{Sum: l.verifier.Sum(r)})
@@ -146,8 +164,12 @@ func (l *life) Load(digests []blocktree.Digest) {
 	l.r.w.after(2, func() {
 		var found []*mempool.Batch
 		for _, d := range digests {
-			if b, err := l.r.disk.Batch(d); err == nil {
+			switch b, err := (reader{l.r.disk, l}).Batch(d); {
+			case err == nil:
 				found = append(found, b)
+			case diskFault(err):
+				l.cannotRead(err)
+				return
 			}
 		}
 		l.take(node.Loaded{Asked: digests, Found: found})
@@ -155,7 +177,7 @@ func (l *life) Load(digests []blocktree.Digest) {
 }
 
 // receive takes a message from the network: what node's peers do with a frame.
-func (l *life) receive(from qc.NodeID, message any) {
+func (l *life) receive(from qc.NodeID, message any, size int) {
 	w, r := l.r.w, l.r
 	w.trace.event(w.now, deliver, r.id, from, uint64(typeOf(message)), 0)
 	if r.mind != nil && !r.mind.receives(from, message) {
@@ -163,8 +185,8 @@ func (l *life) receive(from qc.NodeID, message any) {
 	}
 	switch m := message.(type) {
 	case *mempool.Batch:
-		if b, err := w.verifyBatch(m); err == nil {
-			l.take(node.ReceivedBatch{From: from, Batch: b})
+		if b, err := mempool.Verify(w.committee, w.keys.roster, m); err == nil {
+			l.checked(from, message, size, node.ReceivedBatch{From: from, Batch: b})
 		} else {
 			l.refused(from, message, err)
 		}
@@ -174,40 +196,46 @@ func (l *life) receive(from qc.NodeID, message any) {
 		l.server.Blocks(from, m)
 	case hotstuff.Message:
 		if v, err := l.verifier.Verify(l.window, from, m); err == nil {
-			l.take(node.Received{Verified: v})
+			l.checked(from, message, size, node.Received{Verified: v})
 		} else {
 			l.refused(from, message, err)
 		}
 	}
 }
 
+// checked takes what has passed its checks, when a worker has made them.
+func (l *life) checked(from qc.NodeID, message any, size int, e node.Event) {
+	take := func() {
+		l.r.w.check.received(l, from, message)
+		l.take(e)
+	}
+	if l.cpu == nil {
+		take()
+		return
+	}
+	l.r.w.at(l.cpu.check(l.r.w.now, from, message, size), take)
+}
+
+// spend has the loop pay for what it has done in this turn so far: it is busy for that long.
+func (l *life) spend() {
+	if l.cpu != nil {
+		l.busy = max(l.busy, l.cpu.spend(l.busyUntil()))
+	}
+}
+
+func (l *life) busyUntil() qc.Ticks { return max(l.busy, l.r.w.now) }
+
 // refused notes a message that did not verify. Correct replicas never send one that is worse than late.
 func (l *life) refused(from qc.NodeID, message any, err error) {
 	w := l.r.w
+	w.check.received(l, from, message)
+	if l.cpu != nil {
+		l.cpu.run(w.now, l.cpu.meter.take()+l.cpu.meter.costs.Message)
+	}
 	if w.trace.wanted() {
 		w.trace.note(w.now, "%v refuses %s of %v: %v", l.r.id, describe(message), from, err)
 	}
 	if err != hotstuff.ErrStale && w.replicas[from].correct() && l.r.correct() {
 		w.fail("verify", "%v refuses %s of %v: %v", l.r.id, describe(message), from, err)
 	}
-}
-
-// signedBatch is all that the verification of a batch depends on.
-type signedBatch struct {
-	digest    blocktree.Digest
-	signature [ed25519.SignatureSize]byte
-}
-
-// verifyBatch verifies a batch once for all replicas, for Ed25519 is what a run would mostly spend its time on. Batches are
-// never written, so replicas may share them.
-func (w *World) verifyBatch(b *mempool.Batch) (mempool.Verified, error) {
-	key := signedBatch{b.Digest(), b.Signature}
-	if v, ok := w.batches[key]; ok {
-		return v, nil
-	}
-	v, err := mempool.Verify(w.committee, w.identities, b)
-	if err == nil {
-		w.batches[key] = v
-	}
-	return v, err
 }

@@ -20,17 +20,22 @@ type executor struct {
 }
 
 // begin makes a new application and brings it up to the committed blocks on disk.
-func (x *executor) begin(l *life, replayTo qc.Height) error {
+func (x *executor) begin(l *life, a node.Assembled) error {
 	w := l.r.w
 	x.l = l
-	x.machine = node.NewMachine(w.newApplication(l.r), w.root)
-	for h := qc.Height(1); h <= replayTo; h++ {
-		if err := x.machine.ApplyStored(l.r.disk, h); err != nil {
+	x.machine = node.NewMachine(w.newApplication(l.r), w.root, node.SessionLimits(w.cfg.Limits))
+	x.machine.Checkpoint(w.cfg.Limits.CheckpointInterval, func(e node.Checkpointed) {
+		w.check.checkpointed(l.r, e)
+		l.take(e)
+	})
+	node.WatchNonce(x.machine, a.Core, l.r.id, func(e node.NonceSeen) { l.take(e) })
+	for h := qc.Height(1); h <= a.ReplayTo; h++ {
+		if err := x.machine.ApplyStored(reader{l.r.disk, l}, h); err != nil {
 			return err
 		}
 		w.check.executed(l.r, x.machine)
 	}
-	x.height = replayTo
+	x.height = a.ReplayTo
 	return nil
 }
 
@@ -68,12 +73,24 @@ func (x *executor) next() {
 		x.queue = x.queue[1:]
 		x.machine.Apply(e)
 		w.check.executed(x.l.r, x.machine)
+		if o := w.cfg.Observer; o != nil {
+			o.Executed(x.l.r.id, e.Block, commandsIn(e), w.now)
+		}
 		x.l.take(node.Executed{Height: e.Block.Height})
 		x.next()
 	})
 }
 
+// newApplication returns a replica's application at genesis.
 func (w *World) newApplication(r *replica) app.Application {
+	a := w.soundApplication(r)
+	if r.corruptFrom > 0 {
+		return &corrupted{Application: a, from: uint64(r.corruptFrom)}
+	}
+	return a
+}
+
+func (w *World) soundApplication(r *replica) app.Application {
 	if w.cfg.Clients.KeyValue {
 		s, err := kv.New(kv.DefaultLimits())
 		if err != nil {

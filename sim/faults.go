@@ -28,6 +28,12 @@ func (w *World) scheduleFaults() {
 		r.failing = true
 		w.after(d, func() { r.failing = false })
 	})
+	w.repeat(w.cfg.ReadFailures, w.random.disk, func(d qc.Ticks) {
+		r := w.replicas[w.random.disk.IntN(n)]
+		r.unreadable = true
+		w.after(d, func() { r.unreadable = false })
+	})
+	w.repeat(w.cfg.DiskLosses, w.random.disk, func(qc.Ticks) { w.replicas[*w.cfg.Forgetful].loseDisk() })
 	w.repeat(w.cfg.Partitions, w.random.partition, w.partition)
 	w.repeat(w.cfg.OneWay, w.random.partition, w.cutOneWay)
 }

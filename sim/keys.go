@@ -5,34 +5,27 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"math/rand/v2"
-	"sync"
 
 	"github.com/hotstuffd/hotstuffd/qc"
 )
 
 // keys are all replicas' keys. They are the same in every run.
 type keys struct {
-	identities []ed25519.PrivateKey
+	identities []qc.Identity
+	roster     qc.Identities // verifies what they sign
 	signers    []qc.Signer
 	scheme     func() qc.Scheme // for one replica; all may share a mock
 }
 
-var identityKeys = sync.OnceValue(func() []ed25519.PrivateKey {
-	out := make([]ed25519.PrivateKey, nodesMax)
-	for i := range out {
-		seed := sha256.Sum256(binary.BigEndian.AppendUint16([]byte("identity"), uint16(i)))
-		out[i] = ed25519.NewKeyFromSeed(seed[:])
-	}
-	return out
-})
-
 func newKeys(n int, bls bool) keys {
-	k := keys{identities: identityKeys()[:n]}
+	var k keys
 	if !bls {
+		k.identities, k.roster = qc.NewMockIdentities(1, n)
 		mock, signers := qc.NewMock(1, n)
 		k.signers, k.scheme = signers, func() qc.Scheme { return mock }
 		return k
 	}
+	k.identities, k.roster = ed25519Keys(n)
 	secrets, public := blsKeys(n)
 	newScheme := func() *qc.BLS {
 		s, err := qc.NewBLS(public)
@@ -47,6 +40,15 @@ func newKeys(n int, bls bool) keys {
 	}
 	k.scheme = func() qc.Scheme { return newScheme() }
 	return k
+}
+
+func ed25519Keys(n int) (private []qc.Identity, public qc.Roster) {
+	for id := range n {
+		seed := sha256.Sum256(binary.BigEndian.AppendUint16([]byte("identity"), uint16(id)))
+		key := ed25519.NewKeyFromSeed(seed[:])
+		private, public = append(private, qc.IdentityKey(key)), append(public, key.Public().(ed25519.PublicKey))
+	}
+	return private, public
 }
 
 func blsKeys(n int) (secrets []*qc.SecretKey, public []qc.PublicKey) {

@@ -32,11 +32,20 @@ const (
 	LieInSync                              // no blocks, wrong blocks, other batches
 	Dawdle                                 // proposals to the edge of the timeout
 	ForkLane                               // two batches at one position, each to some
+	SwapSigners                            // proposals on a certificate that others are said to have signed
+	StaleJustify                           // proposals on an older certificate than the timeout certificate allows
+	BendLanes                              // proposals that name own batches out of their lane's order
+	BendTime                               // proposals from the future, or not after their parents
+	ReplayForeign                          // what was signed with the same keys on another chain, or in another epoch
 	behaviorsEnd
 )
 
+// Cabal is the behavior of all Byzantine replicas of a run beyond f, and of no others (see Beyond).
+const Cabal Behaviors = 1 << 31
+
 var behaviorNames = [...]string{"equivocate", "vote-for-all", "swallow", "withhold-proposal", "withhold-cert", "withhold-vote", "withhold-batch", "stale-cert",
-	"early-timeout", "forge-timeout", "forge-tc", "forge-cert", "forge-proposal", "replay", "future-flood", "lie-in-sync", "dawdle", "fork-lane"}
+	"early-timeout", "forge-timeout", "forge-tc", "forge-cert", "forge-proposal", "replay", "future-flood", "lie-in-sync", "dawdle", "fork-lane",
+	"swap-signers", "stale-justify", "bend-lanes", "bend-time", "replay-foreign"}
 
 // String lists the behaviors of a set.
 func (b Behaviors) String() string {
@@ -72,7 +81,10 @@ type mind struct {
 	timeouts  []*qc.Timeout // of others, of the newest view
 	forks     map[qc.BlockID]*blocktree.Block
 	laneForks map[blocktree.Digest]*mempool.Batch
+	reshaped  map[qc.BlockID]*blocktree.Block
+	lanesBent uint64
 	ticking   bool
+	cabal     *cabal // of the replica that thinks for it
 }
 
 const (
@@ -82,7 +94,8 @@ const (
 
 func newMind(r *replica, b Behaviors) *mind {
 	return &mind{r: r, does: b, random: rand.New(rand.NewPCG(r.w.cfg.Seed, 1000+uint64(r.id))),
-		forks: make(map[qc.BlockID]*blocktree.Block), laneForks: make(map[blocktree.Digest]*mempool.Batch)}
+		forks: make(map[qc.BlockID]*blocktree.Block), laneForks: make(map[blocktree.Digest]*mempool.Batch),
+		reshaped: make(map[qc.BlockID]*blocktree.Block)}
 }
 
 func (m *mind) is(b Behaviors) bool { return m.does&b != 0 }
@@ -123,6 +136,9 @@ func (m *mind) forged(what string, message any) {
 
 // sends decides what becomes of a message of the core.
 func (m *mind) sends(to qc.NodeID, message any) {
+	if m.is(Cabal) {
+		return
+	}
 	switch x := message.(type) {
 	case *hotstuff.Proposal:
 		if !m.is(Swallow) {
@@ -149,6 +165,9 @@ func (m *mind) sends(to qc.NodeID, message any) {
 func (m *mind) sendsProposal(to qc.NodeID, p *hotstuff.Proposal) {
 	if m.is(WithholdProposal) && m.coin() {
 		return
+	}
+	if b := m.reshape(p.Block); b != p.Block {
+		p = &hotstuff.Proposal{Block: b}
 	}
 	send := m.emit
 	if m.is(Dawdle) {
@@ -221,6 +240,10 @@ func (m *mind) receives(from qc.NodeID, message any) (toCore bool) {
 		m.heard[m.next%heardKept] = msg
 	}
 	m.next++
+	if m.is(Cabal) {
+		m.conspires(msg)
+		return false
+	}
 	if !m.ticking {
 		m.ticking = true
 		m.tick()
@@ -251,6 +274,9 @@ func (m *mind) learn(q *qc.QuorumCertificate, tc *qc.TimeoutCertificate) {
 	}
 	if q != nil && (m.qc == nil || q.View > m.qc.View) && certs.QC(q) == nil {
 		m.qc = q
+		if m.is(ForgeTC) {
+			m.overtakes()
+		}
 	}
 	opens := qc.View(0)
 	if m.qc != nil {

@@ -14,6 +14,7 @@ type network struct {
 	links   [][]channel // by sender and receiver
 	pairs   [][]pair    // by the lower and the higher ID
 	latency [][]qc.Ticks
+	uplinks []uplink // by sender
 	limits  [hsnet.Classes]hsnet.Limits
 }
 
@@ -29,7 +30,8 @@ type channel struct {
 // packet is one message that is sent: encoded, or as it is.
 type packet struct {
 	message any
-	size    int
+	size    int // of the frame, bytes; 0 as it is
+	class   hsnet.Class
 }
 
 // pair is a connection. Each side learns of it by itself.
@@ -41,6 +43,7 @@ type pair struct {
 func newNetwork(w *World) *network {
 	n := w.cfg.Nodes
 	net := &network{w: w, links: make([][]channel, n), pairs: make([][]pair, n), latency: w.cfg.Latency.matrix(n, w.random.latency), limits: node.QueueLimits(w.limits)}
+	net.uplinks = make([]uplink, n)
 	for i := range n {
 		net.links[i], net.pairs[i] = make([]channel, n), make([]pair, n)
 	}
@@ -120,25 +123,46 @@ func (n *network) cut(from, to qc.NodeID, by int) {
 	n.reassess(from, to)
 }
 
-// send takes a message at a moment not before now. It reports whether there was room for it.
-func (n *network) send(from, to qc.NodeID, message any, at qc.Ticks) bool {
-	if from == to || int(to) >= n.w.cfg.Nodes || !n.connected(from, to) {
-		return false
-	}
-	p := packet{message: copyOf(message)}
+// pack makes a packet of a message. ok is false for what does not fit the schema, as what a Byzantine replica makes up may
+// not.
+func (n *network) pack(message any) (p packet, ok bool) {
+	p = packet{message: message, class: node.ClassOf(message)}
 	if n.w.cfg.Codec {
 		frame, err := wire.Encode(message)
 		if err != nil {
-			return false // what a Byzantine replica makes up need not fit the schema
+			return p, false
 		}
 		p.message, p.size = frame, len(frame)
+	} else if c := &n.w.cfg; c.Uplink > 0 || c.Costs != nil || c.Observer != nil {
+		if frame, err := wire.Encode(message); err == nil { // what does not fit the schema has no size
+			p.size = len(frame)
+		}
 	}
-	class := node.ClassOf(message)
+	return p, true
+}
+
+// send takes a packet at a moment not before now. It reports whether there was room for it.
+func (n *network) send(from, to qc.NodeID, p packet, at qc.Ticks) bool {
+	if from == to || int(to) >= n.w.cfg.Nodes || !n.connected(from, to) {
+		return false
+	}
+	if !n.w.cfg.Codec {
+		p.message = copyOf(p.message)
+	}
+	if l := n.w.replicas[from].life; l != nil && l.cpu != nil {
+		at = l.cpu.send(at, p.size)
+	}
+	if n.w.cfg.Uplink > 0 {
+		if n.uplinks[from].full(n.w.now, p, &n.w.cfg, n.limits[p.class].QueueBytes) {
+			return false
+		}
+		at = n.uplinks[from].leave(at, p, int64(n.w.cfg.Uplink))
+	}
 	if n.w.cfg.Bandwidth == 0 {
-		n.launch(from, to, class, p, at)
+		n.launch(from, to, p, at)
 		return true
 	}
-	if !n.enqueue(from, to, class, p) {
+	if !n.enqueue(from, to, p) {
 		return false
 	}
 	if l := &n.links[from][to]; !l.busy {
@@ -149,8 +173,8 @@ func (n *network) send(from, to qc.NodeID, message any, at qc.Ticks) bool {
 }
 
 // enqueue keeps the bounds of the production queues: consensus drops its oldest, the others refuse the newest.
-func (n *network) enqueue(from, to qc.NodeID, class hsnet.Class, p packet) bool {
-	l, bound := &n.links[from][to], n.limits[class]
+func (n *network) enqueue(from, to qc.NodeID, p packet) bool {
+	l, class, bound := &n.links[from][to], p.class, n.limits[p.class]
 	for len(l.queues[class]) >= bound.QueueFrames || l.bytes[class]+p.size > bound.QueueBytes {
 		if class != hsnet.Consensus {
 			return false
@@ -163,6 +187,28 @@ func (n *network) enqueue(from, to qc.NodeID, class hsnet.Class, p packet) bool 
 	return true
 }
 
+// uplink is a replica's way into the network, which all its links share: until when it is taken by consensus alone, and by
+// anything, in nanoseconds of the run. Consensus goes first, as its stream is never behind bulk.
+type uplink struct{ consensus, all int64 }
+
+// full tells whether what waits to leave is more than the production queues of all links hold. Consensus always fits: it
+// waits for nothing but itself.
+func (u *uplink) full(now qc.Ticks, p packet, c *Config, queueBytes int) bool {
+	waiting := max(0, u.all-int64(now)*nanosPerTick) / 1000 * int64(c.Uplink) / 1e6
+	return p.class != hsnet.Consensus && waiting+int64(p.size) > int64(queueBytes)*int64(c.Nodes-1)
+}
+
+// leave takes a packet at some time, and returns when its last byte has left.
+func (u *uplink) leave(at qc.Ticks, p packet, bytesPerSecond int64) qc.Ticks {
+	begin, takes := int64(at)*nanosPerTick, int64(p.size)*1e9/bytesPerSecond
+	u.all = max(u.all, begin) + takes
+	if p.class != hsnet.Consensus {
+		return nearestTick(u.all)
+	}
+	u.consensus = max(u.consensus, begin) + takes
+	return nearestTick(u.consensus)
+}
+
 // transmit puts the next packet on the wire: consensus first, as its stream is never behind bulk.
 func (n *network) transmit(from, to qc.NodeID) {
 	l := &n.links[from][to]
@@ -173,7 +219,7 @@ func (n *network) transmit(from, to qc.NodeID) {
 		p := l.queues[class][0]
 		l.queues[class] = l.queues[class][1:]
 		l.bytes[class] -= p.size
-		n.launch(from, to, class, p, n.w.now)
+		n.launch(from, to, p, n.w.now)
 		n.w.after(1+qc.Ticks(p.size)*qc.TicksPerSecond/n.w.cfg.Bandwidth, func() { n.transmit(from, to) })
 		return
 	}
@@ -181,8 +227,8 @@ func (n *network) transmit(from, to qc.NodeID) {
 }
 
 // launch sends a packet on its way, or loses it.
-func (n *network) launch(from, to qc.NodeID, class hsnet.Class, p packet, at qc.Ticks) {
-	w := n.w
+func (n *network) launch(from, to qc.NodeID, p packet, at qc.Ticks) {
+	w, class := n.w, p.class
 	l := &n.links[from][to]
 	if l.cuts > 0 || !w.calm && chance(w.random.loss, w.cfg.Loss) {
 		w.trace.event(w.now, lose, from, to, uint64(class), 0)
@@ -200,6 +246,9 @@ func (n *network) launch(from, to qc.NodeID, class hsnet.Class, p packet, at qc.
 		} else {
 			arrival = max(arrival, l.last[class])
 			l.last[class] = arrival
+		}
+		if o := w.cfg.Observer; o != nil {
+			o.Sent(Message{From: from, To: to, Kind: kindOf(p.message), View: viewOf(p.message), Bytes: p.size, Sent: at, Arrives: arrival})
 		}
 		w.at(arrival, func() {
 			if life != nil && life.over && life.overAt < at {
@@ -226,5 +275,5 @@ func (n *network) arrive(from, to qc.NodeID, p packet) {
 		}
 	}
 	n.w.counts.Messages++
-	life.receive(from, message)
+	life.receive(from, message, p.size)
 }

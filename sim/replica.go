@@ -21,11 +21,16 @@ type replica struct {
 	skew    int64 // of its wall clock, nanoseconds
 	dead    bool  // never starts
 	failing bool  // its disk refuses writes
-	mind    *mind // what makes it Byzantine; nil if it is correct
+	lost    bool  // its disk was lost, and it has not rejoined
+
+	unreadable bool  // its disk refuses reads
+	mind       *mind // what makes it Byzantine; nil if it is correct
+	// corruptFrom is the height from which its application's state is wrong; 0: never.
+	corruptFrom qc.Height
 }
 
 func newReplica(w *World, id qc.NodeID) *replica {
-	r := &replica{w: w, id: id, disk: newDisk(w.root, w.cfg.Nodes), dead: slices.Contains(w.cfg.Dead, id)}
+	r := &replica{w: w, id: id, disk: newDisk(w.root, w.cfg.Nodes), dead: slices.Contains(w.cfg.Dead, id), corruptFrom: w.cfg.Corrupted[id]}
 	if w.cfg.ClockSkew > 0 {
 		r.skew = w.random.clock.Int64N(2*w.cfg.ClockSkew) - w.cfg.ClockSkew
 	}
@@ -38,7 +43,7 @@ func newReplica(w *World, id qc.NodeID) *replica {
 func (r *replica) byzantine() bool { return r.mind != nil }
 
 // correct tells whether the promises of the protocol hold for it.
-func (r *replica) correct() bool { return r.mind == nil && !r.dead }
+func (r *replica) correct() bool { return r.mind == nil && !r.dead && !r.lost }
 
 // life is a replica between a start and a crash: the production driver, and the edges of package node in miniature.
 type life struct {
@@ -53,6 +58,8 @@ type life struct {
 	overAt   qc.Ticks
 	zombie   bool // a Byzantine replica whose core has stopped
 
+	readFailed bool // a read of its disk has
+
 	inbox     []node.Event
 	spare     []node.Event
 	scheduled bool     // a turn is
@@ -65,6 +72,7 @@ type life struct {
 	writing []*mempool.Batch // being written
 	view    qc.View
 	exec    executor
+	cpu     *processor // nil: work costs nothing
 }
 
 // fuse is where in a turn the power will fail.
@@ -97,22 +105,26 @@ func (r *replica) start() {
 	certs := func() *qc.Verifier {
 		return qc.NewVerifier(w.committee, w.keys.scheme(), cache, blocktree.GenesisQC(w.root, w.cfg.Nodes))
 	}
-	l.verifier = hotstuff.NewVerifier(r.id, w.committee, certs(), w.identities, node.CoreLimits(w.cfg.Limits))
+	l.verifier = hotstuff.NewVerifier(r.id, w.committee, certs(), w.keys.roster, node.CoreLimits(w.cfg.Limits))
 	assembled, err := node.Assemble(node.Parts{Config: w.settings, Genesis: w.genesis, Committee: w.committee, Self: r.id,
-		Identity: w.keys.identities[r.id], Signer: w.keys.signers[r.id], Certs: certs(), Store: r.disk}, l.tick())
+		Identity: w.keys.identities[r.id], Signer: w.keys.signers[r.id], Certs: certs(), Store: reader{r.disk, l}}, l.tick())
 	if err != nil {
 		r.refuseStart(err)
 		return
 	}
-	if err := l.exec.begin(l, assembled.ReplayTo); err != nil {
+	if err := l.exec.begin(l, assembled); err != nil {
 		r.refuseStart(err)
 		return
 	}
 	l.driver = node.NewDriver(assembled.Core, assembled.Pool, node.Edges{Store: l, Transport: l, App: &l.exec, Verifier: l, Refused: w.refused})
-	l.server = node.Server{Store: r.disk, Reply: l.replyTo, Fail: func(err error) { w.fail("disk", "%v cannot read: %v", r.id, err) }}
+	if w.meter != nil {
+		l.cpu = newProcessor(w.meter, w.cfg.Nodes)
+	}
+	l.server = node.Server{Store: reader{r.disk, l}, Reply: l.replyTo, Fail: l.cannotRead}
 	r.life = l
 	l.window = l.driver.Core().Window()
 	l.view = l.driver.Core().View()
+	w.check.started(l)
 	w.trace.event(w.now, start, r.id, 0, uint64(l.view), uint64(len(r.disk.chain)))
 	if w.trace.wanted() {
 		w.trace.note(w.now, "%v starts, life %d, view %d, committed %d", r.id, l.number, l.view, len(r.disk.chain)-1)
@@ -122,8 +134,14 @@ func (r *replica) start() {
 	l.wake()
 }
 
+// refuseStart is a start that fails: whoever looks after the node tries again if it is the disk's fault.
 func (r *replica) refuseStart(err error) {
-	if r.correct() {
+	if diskFault(err) {
+		r.w.trace.note(r.w.now, "%v cannot start: %v", r.id, err)
+		r.w.after(around(r.w.random.crash, r.w.cfg.ReadFailures.For), r.start)
+		return
+	}
+	if r.correct() || r.lost {
 		r.w.fail("S13", "%v cannot start from what it synced: %v", r.id, err)
 	}
 }
@@ -162,7 +180,7 @@ func (r *replica) crash() {
 	for _, c := range w.clients {
 		c.lost(r.id)
 	}
-	w.after(around(w.random.crash, max(w.cfg.Crashes.For, w.cfg.AllCrash.For, w.cfg.DiskFailures.For)), r.start)
+	w.after(around(w.random.crash, max(w.cfg.Crashes.For, w.cfg.AllCrash.For, w.cfg.DiskFailures.For, w.cfg.ReadFailures.For)), r.start)
 }
 
 // tick is the time as the driver is told it: its own clocks.
@@ -204,8 +222,12 @@ func (l *life) turn() {
 		return
 	}
 	l.inbox, l.spare = l.spare[:0], l.inbox
+	if l.cpu != nil {
+		l.cpu.step(len(l.spare))
+	}
 	err := l.driver.Turn(l.tick(), l.spare)
 	clear(l.spare)
+	l.spend()
 	switch {
 	case l.over:
 		return
@@ -221,6 +243,9 @@ func (l *life) turn() {
 	w.trace.event(w.now, turn, l.r.id, 0, uint64(l.window.View), uint64(l.window.HighQC))
 	if l.window.View != l.view {
 		w.check.entered(l, core)
+		if o := w.cfg.Observer; o != nil {
+			o.Entered(l.r.id, l.window.View, core.Safety().HighQC.View+1 != l.window.View, w.now)
+		}
 		l.view = l.window.View
 	}
 	w.check.turned(l)
@@ -257,7 +282,7 @@ func (l *life) halt(err error) {
 	w, r := l.r.w, l.r
 	w.trace.event(w.now, halt, r.id, 0, 0, 0)
 	w.trace.note(w.now, "%v halts: %v", r.id, err)
-	if r.correct() && !errors.Is(err, errDiskFull) {
+	if !l.diverged(err) && (r.correct() || r.lost) && !diskFault(err) {
 		w.fail("halt", "%v: %v", r.id, err)
 	}
 	if r.byzantine() {

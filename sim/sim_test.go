@@ -12,7 +12,7 @@ import (
 )
 
 var (
-	seeds = flag.Uint64("sim.seeds", 300, "how many mixed seeds TestMixedSeeds runs")
+	seeds = flag.Int("sim.seeds", ofCampaign(10_000, 300), "how many mixed seeds TestMixedSeeds runs")
 	first = flag.Uint64("sim.first", 1, "the first of them")
 	stop  = flag.Int("sim.stop", 5, "stop after so many failing seeds")
 	seed  = flag.Uint64("sim.seed", 0, "replay this one mixed seed, and print its trace")
@@ -27,17 +27,24 @@ func TestMixedSeeds(t *testing.T) {
 	var total sim.Counts
 	began := time.Now()
 	failures := 0
-	for s := *first; s < *first+*seeds && failures < *stop; s++ {
-		r := sim.Run(sim.Mixed(s), nil)
+	played := play(*seeds, func(i int) sim.Config { return sim.Mixed(*first + uint64(i)) }, func(i int, r sim.Result) bool {
 		total.Add(r.Counts)
 		if r.Failure != nil {
 			failures++
+			s := *first + uint64(i)
 			t.Errorf("seed %d: %v\nreplay it with: go test ./sim -run TestMixedSeeds -sim.seed=%d", s, r.Failure, s)
 		}
+		return failures < *stop
+	})
+	summary(t, "mixed seeds", played, total, began)
+	if total.ViewChanges < viewChangesEach*uint64(played) && played >= 5000 {
+		t.Errorf("%d view changes in %d seeds: want %d a seed, a million in 10,000", total.ViewChanges, played, viewChangesEach)
 	}
-	t.Logf("%d seeds: %d views, %d view changes, %d commits, %d commands, %d crashes, %d messages, %d requests, %d virtual seconds, in %v",
-		*seeds, total.Views, total.ViewChanges, total.Commits, total.Commands, total.Crashes, total.Messages, total.Requests, total.Ticks/10_000, time.Since(began).Round(time.Millisecond))
 }
+
+// viewChangesEach is how many views a seed has to enter by timeout certificates, over all its correct replicas, on average
+// over thousands.
+const viewChangesEach = 100
 
 // replay prints the last lines of a seed's run.
 func replay(t *testing.T, seed uint64) {
@@ -55,19 +62,29 @@ func replay(t *testing.T, seed uint64) {
 	}
 }
 
-// TestSameSeedSameRun: a seed gives the same events in the same order, every time.
+// TestSameSeedSameRun: a seed gives the same events in the same order every time, whatever else runs beside it.
 func TestSameSeedSameRun(t *testing.T) {
-	hashes := make(map[[32]byte]uint64)
-	for s := uint64(1); s <= 20; s++ {
-		a, b := sim.Run(sim.Mixed(s), nil), sim.Run(sim.Mixed(s), nil)
-		if a.Hash != b.Hash || a.Counts != b.Counts {
-			t.Errorf("seed %d: %x then %x", s, a.Hash[:8], b.Hash[:8])
+	count := ofCampaign(1000, 20)
+	hashes := make(map[[32]byte]int)
+	var once sim.Result
+	var total sim.Counts
+	began := time.Now()
+	play(2*count, func(i int) sim.Config { return sim.Mixed(uint64(1 + i/2)) }, func(i int, r sim.Result) bool {
+		total.Add(r.Counts)
+		if i%2 == 0 {
+			once = r
+			return true
 		}
-		if other, ok := hashes[a.Hash]; ok {
-			t.Errorf("seeds %d and %d give the same run", other, s)
+		if r.Hash != once.Hash || r.Counts != once.Counts {
+			t.Errorf("seed %d: %x then %x", 1+i/2, once.Hash[:8], r.Hash[:8])
 		}
-		hashes[a.Hash] = s
-	}
+		if other, ok := hashes[r.Hash]; ok {
+			t.Errorf("seeds %d and %d give the same run", other, 1+i/2)
+		}
+		hashes[r.Hash] = 1 + i/2
+		return true
+	})
+	summary(t, fmt.Sprintf("runs of %d seeds, each twice", count), 2*count, total, began)
 }
 
 // TestRealSignatures: the same runs go on BLS; the mock scheme only makes them fast.

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
 
@@ -24,6 +25,7 @@ func (s *Store) Append(records []hotstuff.Record) error {
 		return fmt.Errorf("store: %w", err)
 	}
 	if state != nil {
+		s.safety.batch.Put(keyPrevious, s.safety.sum[:])
 		s.safety.batch.Put(keyVouched, binary.BigEndian.AppendUint64(nil, s.payload.durable.Load()))
 	}
 	if err := s.safety.db.Write(&s.safety.batch, synced); err != nil {
@@ -36,6 +38,7 @@ func (s *Store) Append(records []hotstuff.Record) error {
 		return s.fail(err)
 	}
 	s.safety.k++
+	s.safety.sum = sha256.Sum256(state)
 	return nil
 }
 
@@ -62,6 +65,12 @@ func (s *safety) collect(records []hotstuff.Record) (state []byte, err error) {
 				return nil, err
 			}
 			s.batch.Put(keyLast, data)
+		case hotstuff.CheckpointRecord:
+			data, err := wire.AppendCheckpoint(nil, r.Certificate)
+			if err != nil {
+				return nil, err
+			}
+			s.batch.Put(keyCheckpoint, data)
 		case hotstuff.SafetyState:
 			if state != nil || r.Sequence != s.k+1 {
 				return nil, fmt.Errorf("safety state %d after %d: want one, and the next", r.Sequence, s.k)

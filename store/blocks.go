@@ -17,6 +17,8 @@ type Recovered struct {
 	Safety hotstuff.SafetyState
 	// Commit is the newest commit, with its lanes; that of genesis if there is none.
 	Commit hotstuff.CommitRecord
+	// Certified is the newest checkpoint certificate; nil if there is none.
+	Certified *qc.CheckpointCertificate
 }
 
 // Recover returns the newest safety state and the newest commit.
@@ -33,7 +35,22 @@ func (s *Store) Recover() (Recovered, error) {
 	if err != nil {
 		return Recovered{}, fmt.Errorf("store: newest commit: %w", err)
 	}
-	return Recovered{state, commit}, nil
+	certified, err := s.lastCheckpoint()
+	if err != nil {
+		return Recovered{}, fmt.Errorf("store: newest checkpoint: %w", err)
+	}
+	return Recovered{state, commit, certified}, nil
+}
+
+func (s *Store) lastCheckpoint() (*qc.CheckpointCertificate, error) {
+	data, err := s.safety.db.Get(keyCheckpoint, nil)
+	if errors.Is(err, leveldb.ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return wire.ParseCheckpoint(data, s.id.Limits)
 }
 
 func (s *Store) lastCommit() (hotstuff.CommitRecord, error) {

@@ -1,6 +1,8 @@
 package store
 
 import (
+	"crypto/sha256"
+	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -20,6 +22,15 @@ type Identity struct {
 	Node  qc.NodeID
 	// Limits are the genesis limits: they bound what a record may hold.
 	Limits wire.Limits
+}
+
+// owner stands in the header of each file of ours that another replica of the same chain has too, so that theirs is never
+// taken for it.
+type owner [sha256.Size]byte
+
+func (id Identity) owner() owner {
+	text := append([]byte("hotstuffd store"), id.Chain[:]...)
+	return sha256.Sum256(binary.BigEndian.AppendUint16(text, uint16(id.Node)))
 }
 
 // The file CHAIN names the format, the chain and the replica, in words. It is written last by Init, so a store without

@@ -15,7 +15,7 @@
 // What a crash leaves. LevelDB at the state of the newest slot or one ahead, one torn record at the end of a log, one
 // torn slot, one torn frame at the end of the newest segment, an index that lags: Open repairs all of that. Anything else
 // is loss of something that was synced. A replica that forgot a vote can vote again, so Open refuses with ErrSafetyLost or
-// ErrPayloadLost and the replica rejoins. Each synced safety state also records how far the payload had come, so that
+// ErrPayloadLost and the replica rejoins (Rejoin). Each synced safety state also records how far the payload had come, so that
 // batches a vote relies on cannot vanish unnoticed.
 //
 // What it never does. It never repairs LevelDB by its recovery tool, which can bring old values back. It never goes on

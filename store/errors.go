@@ -9,15 +9,17 @@ import (
 // Errors that keep a store from being opened. ErrOtherChain, ErrNewerFormat and ErrExists leave it untouched.
 var (
 	// ErrSafetyLost: the safety state is missing, damaged, or older than what this replica may have signed (S13).
-	ErrSafetyLost = errors.New("safety state is lost and this replica must not vote: leave it off, and see \"When safety state is lost\" in docs/operations.md")
+	ErrSafetyLost = errors.New("safety state is lost and this replica must not vote: see \"When safety state is lost\" in docs/operations.md, then run hotstuffd rejoin")
 	// ErrPayloadLost: batches that this replica vouched for with a vote are missing or damaged (S17). Reads give it too.
-	ErrPayloadLost = errors.New("stored batches are lost and this replica must not vote: leave it off, and see \"When safety state is lost\" in docs/operations.md")
+	ErrPayloadLost = errors.New("stored batches are lost and this replica must not vote: see \"When safety state is lost\" in docs/operations.md, then run hotstuffd rejoin")
 	// ErrOtherChain: the store belongs to another chain or another replica.
 	ErrOtherChain = errors.New("store of another chain or replica: check the genesis document and the storage directory")
 	// ErrNewerFormat: a newer version of the program wrote the store.
 	ErrNewerFormat = errors.New("store of a newer version: run that version of hotstuffd")
 	// ErrInUse: another process has the store open.
 	ErrInUse = errors.New("store is in use by another process: stop that one first")
+	// ErrSound: Rejoin finds nothing that is lost.
+	ErrSound = errors.New("nothing is lost here: start the node as it is")
 	// ErrExists: Init finds files where it should make a store.
 	ErrExists = errors.New("directory is not empty: a safety state is never overwritten, choose another directory")
 )

@@ -11,12 +11,12 @@ import (
 // The disk's bytes are foreign: whatever a parser of ours accepts is exactly what its writer writes.
 
 func FuzzParseSlot(f *testing.F) {
-	chain := qc.ChainID{1}
-	f.Add(appendSlot(nil, chain, 7, []byte("state")))
-	f.Add(appendSlot(nil, qc.ChainID{2}, 7, []byte("state")))
+	of := owner{1}
+	f.Add(appendSlot(nil, of, 7, []byte("state")))
+	f.Add(appendSlot(nil, owner{2}, 7, []byte("state")))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		k, state, ok := parseSlot(data, chain)
-		if ok && !bytes.HasPrefix(data, appendSlot(nil, chain, k, state)) {
+		k, state, ok := parseSlot(data, of)
+		if ok && !bytes.HasPrefix(data, appendSlot(nil, of, k, state)) {
 			t.Errorf("accepted %x as state %d", data, k)
 		}
 	})
@@ -34,10 +34,10 @@ func FuzzParseChain(f *testing.F) {
 }
 
 func FuzzParseSegmentHeader(f *testing.F) {
-	chain := qc.ChainID{1}
-	f.Add(segmentHeader(chain, 4, 9))
+	of := owner{1}
+	f.Add(segmentHeader(of, 4, 9))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		if first, ok := parseSegmentHeader(data, chain, 4); ok && !bytes.Equal(data, segmentHeader(chain, 4, first)) {
+		if first, ok := parseSegmentHeader(data, of, 4); ok && !bytes.Equal(data, segmentHeader(of, 4, first)) {
 			t.Errorf("accepted %x", data)
 		}
 	})

@@ -44,6 +44,9 @@ type File interface {
 	Allocate(size int64) error
 	// Sync makes the file's content and size durable.
 	Sync() error
+	// Reread is a Sync after which reads give what is on the disk. A Sync that failed, in a process before this one too, may
+	// have left content that the system shows from its cache, takes for written, and never writes again.
+	Reread() error
 }
 
 // writeFile makes a file with the given content, of at least size bytes, appear durably under dir/name: whole or not at

@@ -173,6 +173,12 @@ func commit(height qc.Height) hotstuff.CommitRecord {
 	return c
 }
 
+// certified returns a certificate of the state after block(height).
+func certified(height qc.Height) hotstuff.CheckpointRecord {
+	return hotstuff.CheckpointRecord{Certificate: &qc.CheckpointCertificate{Epoch: 1, Signers: qc.NewBitmap(nodes),
+		Checkpoint: qc.Checkpoint{Height: height, Block: block(height).ID(), Digest: [32]byte{byte(height)}}}}
+}
+
 // batch returns the seq-th batch of node 1 in an incarnation, with a blob of the given size.
 func batch(starts, seq uint64, size int) *mempool.Batch {
 	b := &mempool.Batch{Origin: 1, Incarnation: blocktree.Incarnation{Starts: starts}, Seq: seq, Expiry: 9}

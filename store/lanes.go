@@ -33,7 +33,7 @@ func (s *Store) nextInLane(origin qc.NodeID, from []byte) (*mempool.Batch, []byt
 	defer s.end()
 	key, digest, ok, err := s.payload.index.next(origin, from)
 	if !ok || err != nil {
-		return nil, nil, err
+		return nil, nil, s.payload.indexError(err)
 	}
 	b, err := s.payload.batch(digest)
 	return b, key, err

@@ -3,14 +3,10 @@ package store
 import (
 	"errors"
 	"fmt"
-	"io"
-	"io/fs"
-	"slices"
 
 	"github.com/syndtr/goleveldb/leveldb"
 	lerrors "github.com/syndtr/goleveldb/leveldb/errors"
 	"github.com/syndtr/goleveldb/leveldb/filter"
-	"github.com/syndtr/goleveldb/leveldb/journal"
 	"github.com/syndtr/goleveldb/leveldb/opt"
 	"github.com/syndtr/goleveldb/leveldb/storage"
 )
@@ -86,83 +82,9 @@ func startLevel(fsys FS, dir string, o *opt.Options, check func(storage.Storage)
 
 func (l *level) Close() error { return errors.Join(l.DB.Close(), l.storage.Close()) }
 
-// checkLogs reads the manifest and the journals and fails unless each whole record is in its place: a torn record may
-// stand at the end of the manifest and at the end of the newest journal with records, and nowhere else. A record after a
-// damaged one was written when that one had been, so it is not torn but lost.
-func checkLogs(stor storage.Storage) error {
-	manifest, err := stor.GetMeta()
-	if errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("%w: it has no manifest", errDamaged)
-	}
-	if err != nil {
-		var corrupted *storage.ErrCorrupted
-		if errors.As(err, &corrupted) {
-			return fmt.Errorf("%w: %w", errDamaged, err)
-		}
-		return err
-	}
-	if err := checkLog(stor, []storage.FileDesc{manifest}); err != nil {
-		return err
-	}
-	journals, err := stor.List(storage.TypeJournal)
-	if err != nil {
-		return err
-	}
-	slices.SortFunc(journals, func(a, b storage.FileDesc) int { return int(a.Num - b.Num) })
-	return checkLog(stor, journals)
-}
-
-// checkLog reads files that make up one log, oldest first.
-func checkLog(stor storage.Storage, files []storage.FileDesc) error {
-	var damage dropped
-	for _, fd := range files {
-		f, err := stor.Open(fd)
-		if err != nil {
-			return err
-		}
-		err = damage.scan(f)
-		if e := f.Close(); err == nil {
-			err = e
-		}
-		if err != nil {
-			return fmt.Errorf("%v: %w", fd, err)
-		}
-	}
-	return nil
-}
-
-// dropped remembers the first damage that the journal reader steps over.
-type dropped struct{ first error }
-
-func (d *dropped) Drop(err error) {
-	if d.first == nil {
-		d.first = err
-	}
-}
-
-func (d *dropped) scan(f io.Reader) error {
-	const strict, checksums = false, true
-	r := journal.NewReader(f, d, strict, checksums)
-	for {
-		record, err := r.Next()
-		if err == io.EOF {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		if d.first != nil {
-			return fmt.Errorf("%w: %w, and a record after it", errDamaged, d.first)
-		}
-		// ErrUnexpectedEOF is damage, and was dropped.
-		if _, err := io.Copy(io.Discard, record); err != nil && !errors.Is(err, io.ErrUnexpectedEOF) {
-			return err
-		}
-	}
-}
-
-// orderedStorage closes two holes through which LevelDB can lose an earlier write and keep a later one. It does not sync
-// the directory of a new journal, so that a whole journal may vanish, and it closes a full journal without syncing it.
+// orderedStorage closes three holes through which LevelDB can lose an earlier write and keep a later one. It does not sync
+// the directory of a new journal, so that a whole journal may vanish, and it closes a full journal without syncing it. It
+// syncs the directory of a new table only after the manifest that names it, so that the table alone may vanish.
 type orderedStorage struct {
 	storage.Storage
 	syncDir func() error
@@ -170,13 +92,20 @@ type orderedStorage struct {
 
 func (s orderedStorage) Create(fd storage.FileDesc) (storage.Writer, error) {
 	w, err := s.Storage.Create(fd)
-	if err != nil || fd.Type != storage.TypeJournal {
-		return w, err
+	if err != nil {
+		return nil, err
 	}
-	if err := s.syncDir(); err != nil {
-		return nil, joinClose(err, w)
+	switch fd.Type {
+	case storage.TypeJournal:
+		if err := s.syncDir(); err != nil {
+			return nil, joinClose(err, w)
+		}
+		return syncedOnClose{w}, nil
+	case storage.TypeTable:
+		return syncedWithName{w, s.syncDir}, nil
+	default:
+		return w, nil
 	}
-	return syncedOnClose{w}, nil
 }
 
 // Remove also syncs: an old journal with a torn end must not come back beside newer ones.
@@ -191,4 +120,16 @@ type syncedOnClose struct{ storage.Writer }
 
 func (w syncedOnClose) Close() error {
 	return errors.Join(w.Sync(), w.Writer.Close())
+}
+
+type syncedWithName struct {
+	storage.Writer
+	syncDir func() error
+}
+
+func (w syncedWithName) Sync() error {
+	if err := w.Writer.Sync(); err != nil {
+		return err
+	}
+	return w.syncDir()
 }

@@ -103,3 +103,10 @@ func (f osFile) Allocate(size int64) error {
 }
 
 func (f osFile) Sync() error { return syncData(f.File) }
+
+func (f osFile) Reread() error {
+	if err := f.Sync(); err != nil {
+		return err
+	}
+	return uncache(f.File)
+}

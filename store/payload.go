@@ -4,6 +4,9 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
+	"io/fs"
+	"sync"
 	"sync/atomic"
 
 	"github.com/hotstuffd/hotstuffd/api/wire"
@@ -19,7 +22,9 @@ type payload struct {
 	dir          string
 	id           Identity
 	segmentBytes int64
+	indexBuffer  int
 	index        *index
+	indexSpoilt  sync.Once // the index was found damaged
 
 	// The newest segment, where frames are appended. One goroutine appends.
 	segment uint64
@@ -105,7 +110,7 @@ func (p *payload) indexFrame(frame []byte, batches []*mempool.Batch) error {
 		return err
 	}
 	if err := p.index.flush(mark{p.segment, p.end, p.next}); err != nil {
-		return err
+		return p.indexError(err)
 	}
 	p.end += aligned(int64(len(frame)))
 	p.next++
@@ -136,7 +141,7 @@ func (p *payload) use(number uint64) (err error) {
 }
 
 func makeSegment(fs FS, dir string, id Identity, number, first uint64, size int64) error {
-	return writeFile(fs, dir, segmentName(number), segmentHeader(id.Chain, number, first), size)
+	return writeFile(fs, dir, segmentName(number), segmentHeader(id.owner(), number, first), size)
 }
 
 // Batch returns a stored batch, its digest computed.
@@ -161,7 +166,7 @@ func (s *Store) HasBatch(d blocktree.Digest) (bool, error) {
 	case errors.Is(err, leveldb.ErrNotFound):
 		return false, nil
 	default:
-		return false, err
+		return false, s.payload.indexError(err)
 	}
 }
 
@@ -171,7 +176,7 @@ func (p *payload) batch(d blocktree.Digest) (*mempool.Batch, error) {
 		return nil, ErrNotFound
 	}
 	if err != nil {
-		return nil, err
+		return nil, p.indexError(err)
 	}
 	data := make([]byte, at.length)
 	f, err := p.fs.Open(join(p.dir, segmentName(at.segment)))
@@ -179,12 +184,16 @@ func (p *payload) batch(d blocktree.Digest) (*mempool.Batch, error) {
 		_, err = f.ReadAt(data, at.offset)
 		err = errors.Join(err, f.Close())
 	}
-	if err != nil {
+	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("store: batch %x: %w", d, err)
 	}
-	b, err := wire.ParseBatch(data, p.id.Limits)
+	var b *mempool.Batch
+	if err == nil {
+		b, err = wire.ParseBatch(data, p.id.Limits)
+	}
 	if err != nil || b.Digest() != d {
-		return nil, refuse(p.dir, ErrPayloadLost, "batch %x in %s is damaged", d, segmentName(at.segment))
+		// Either the segment is damaged, or the index leads astray. Reading all segments again, the next Open finds out.
+		return nil, errors.Join(p.spoilIndex(), refuse(p.dir, ErrPayloadLost, "batch %x in %s is damaged", d, segmentName(at.segment)))
 	}
 	return b, nil
 }

@@ -2,6 +2,7 @@ package store
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"slices"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/hotstuffd/hotstuffd/api/wire"
 	"github.com/hotstuffd/hotstuffd/mempool"
+	lerrors "github.com/syndtr/goleveldb/leveldb/errors"
 )
 
 // makePayload makes the first segment and an empty index.
@@ -20,7 +22,7 @@ func makePayload(o Options, dir string, id Identity) error {
 	if err := makeSegment(o.FS, dir, id, firstSegment, firstFrame, o.SegmentBytes); err != nil {
 		return err
 	}
-	db, err := makeLevel(o.FS, join(dir, indexDir), indexWriteBuffer)
+	db, err := makeLevel(o.FS, join(dir, indexDir), o.writeBuffer(indexWriteBuffer))
 	if err != nil {
 		return err
 	}
@@ -31,7 +33,7 @@ func makePayload(o Options, dir string, id Identity) error {
 // acknowledged and is wiped, unless a vote relies on it: vouched is the number of the newest frame that one does.
 // Expected errors: ErrPayloadLost.
 func openPayload(o Options, dir string, id Identity, vouched uint64) (*payload, error) {
-	p := &payload{fs: o.FS, dir: join(dir, payloadDir), id: id, segmentBytes: o.SegmentBytes}
+	p := &payload{fs: o.FS, dir: join(dir, payloadDir), id: id, segmentBytes: o.SegmentBytes, indexBuffer: o.writeBuffer(indexWriteBuffer)}
 	names, err := o.FS.List(p.dir)
 	segments := segmentNumbers(names)
 	if errors.Is(err, fs.ErrNotExist) || err == nil && len(segments) == 0 {
@@ -45,12 +47,25 @@ func openPayload(o Options, dir string, id Identity, vouched uint64) (*payload, 
 			return nil, refuse(p.dir, ErrPayloadLost, "%s is missing", segmentName(segments[0]+uint64(i)))
 		}
 	}
-	if err := p.openIndex(); err != nil {
+	// A process that was killed may have renamed the newest segment and not synced the directory: batches appended to it would
+	// go with its name.
+	if err := p.fs.SyncDir(p.dir); err != nil {
+		return nil, err
+	}
+	if slices.Contains(names, indexSpoilt) {
+		err = p.emptyIndex()
+	} else {
+		err = p.openIndex()
+	}
+	if err != nil {
 		return nil, err
 	}
 	err = p.replay(segments, vouched)
 	if err == nil {
 		err = p.removeTemporary(names)
+	}
+	if err == nil {
+		err = p.fs.RemoveAll(join(p.dir, indexSpoilt)) // if it comes back, the index is made once more
 	}
 	if err != nil {
 		return nil, errors.Join(err, p.close())
@@ -60,7 +75,7 @@ func openPayload(o Options, dir string, id Identity, vouched uint64) (*payload, 
 
 // openIndex opens the index, or starts an empty one in place of one that a crash has left with a hole.
 func (p *payload) openIndex() error {
-	db, err := openLevel(p.fs, join(p.dir, indexDir), indexWriteBuffer)
+	db, err := openLevel(p.fs, join(p.dir, indexDir), p.indexBuffer)
 	if errors.Is(err, errDamaged) || errors.Is(err, fs.ErrNotExist) {
 		return p.emptyIndex()
 	}
@@ -73,16 +88,42 @@ func (p *payload) emptyIndex() error {
 	if err := p.fs.RemoveAll(dir); err != nil {
 		return err
 	}
-	db, err := makeLevel(p.fs, dir, indexWriteBuffer)
+	db, err := makeLevel(p.fs, dir, p.indexBuffer)
 	if err == nil {
 		p.index = &index{db: db}
 	}
 	return err
 }
 
+// The file index.spoilt notes that the index was found damaged.
+const indexSpoilt = "index.spoilt"
+
+// indexError passes on what the index says. If that is that it is damaged, it is noted on disk, so that the next Open makes
+// it again from the segments: otherwise every restart would end where this one does.
+func (p *payload) indexError(err error) error {
+	if !lerrors.IsCorrupted(err) {
+		return err
+	}
+	return errors.Join(p.spoilIndex(), fmt.Errorf("store: %s is damaged, and made again by the next start: %w", join(p.dir, indexDir), err))
+}
+
+// spoilIndex makes the next Open make the index again.
+func (p *payload) spoilIndex() (err error) {
+	p.indexSpoilt.Do(func() {
+		var f File
+		if f, err = p.fs.Create(join(p.dir, indexSpoilt)); err == nil {
+			err = errors.Join(f.Close(), p.fs.SyncDir(p.dir))
+		}
+	})
+	return err
+}
+
 // replay indexes the frames behind the last indexed one, and opens the newest segment behind the last of them.
 func (p *payload) replay(segments []uint64, vouched uint64) error {
 	last, known, err := p.index.mark()
+	if lerrors.IsCorrupted(err) {
+		known, err = false, nil
+	}
 	if err != nil {
 		return err
 	}
@@ -93,9 +134,7 @@ func (p *payload) replay(segments []uint64, vouched uint64) error {
 		}
 	}
 	if !known { // the index is empty, or not of these segments
-		if err := p.index.close(); err != nil {
-			return err
-		}
+		_ = p.index.close() // a damaged one says so again
 		if err := p.emptyIndex(); err != nil {
 			return err
 		}
@@ -126,11 +165,15 @@ func (p *payload) start(number uint64) (first uint64, err error) {
 	if err := p.use(number); err != nil {
 		return 0, err
 	}
+	// The newest frame may be shown by the system and not be on the disk: what comes after it would be lost with it.
+	if err := p.file.Reread(); err != nil {
+		return 0, err
+	}
 	header := make([]byte, sector)
 	if _, err := p.file.ReadAt(header, 0); err != nil && err != io.EOF {
 		return 0, err
 	}
-	first, ok := parseSegmentHeader(header, p.id.Chain, number)
+	first, ok := parseSegmentHeader(header, p.id.owner(), number)
 	if !ok {
 		return 0, refuse(p.dir, ErrPayloadLost, "the header of %s is damaged", segmentName(number))
 	}

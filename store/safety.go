@@ -2,9 +2,9 @@ package store
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"io/fs"
 
 	"github.com/hotstuffd/hotstuffd/api/wire"
@@ -21,7 +21,8 @@ type safety struct {
 	id    Identity
 	db    *level
 	slots *slots
-	k     uint64 // sequence of the newest safety state
+	k     uint64            // sequence of the newest safety state
+	sum   [sha256.Size]byte // of its bytes
 	batch leveldb.Batch
 }
 
@@ -32,9 +33,11 @@ const (
 
 // Keys of the safety database.
 var (
-	keyState   = []byte("s") // the newest safety state
-	keyLast    = []byte("l") // the newest commit record with its lanes
-	keyVouched = []byte("v") // the number of the newest payload frame that was durable before the newest safety state
+	keyState      = []byte("s") // the newest safety state
+	keyLast       = []byte("l") // the newest commit record with its lanes
+	keyCheckpoint = []byte("k") // the newest checkpoint certificate
+	keyPrevious   = []byte("p") // SHA-256 of the safety state before the newest one
+	keyVouched    = []byte("v") // the number of the newest payload frame that was durable before the newest safety state
 )
 
 func keyBlock(id qc.BlockID) []byte           { return append([]byte{'b'}, id[:]...) }
@@ -45,21 +48,21 @@ func keyAt(h qc.Height, id qc.BlockID) []byte { return append(keyHeight(h), id[:
 var synced = &opt.WriteOptions{Sync: true}
 
 // makeSafety writes the first safety state, k = 1, to both places.
-func makeSafety(fsys FS, dir string, id Identity, genesis *blocktree.Block) (*safety, error) {
+func makeSafety(o Options, dir string, id Identity, genesis *blocktree.Block, nonce hotstuff.Nonce) (*safety, error) {
 	first := hotstuff.SafetyState{Sequence: 1, Epoch: id.Epoch, LockBlock: genesis.ID(),
-		HighQC: blocktree.GenesisQC(genesis, id.Limits.Nodes)}
+		HighQC: blocktree.GenesisQC(genesis, id.Limits.Nodes), Nonce: nonce}
 	state, err := wire.AppendSafetyState(nil, &first)
 	if err != nil {
 		return nil, err
 	}
-	if err := writeFile(fsys, dir, slotsFile, slotsContent(id.Chain, first.Sequence, state), slotsBytes); err != nil {
+	if err := writeFile(o.FS, dir, slotsFile, slotsContent(id.owner(), first.Sequence, state), slotsBytes); err != nil {
 		return nil, err
 	}
 	s := &safety{id: id, k: first.Sequence}
-	if s.slots, err = openSlots(fsys, dir, id); err != nil {
+	if s.slots, err = openSlots(o.FS, dir, id); err != nil {
 		return nil, err
 	}
-	if s.db, err = makeLevel(fsys, join(dir, safetyDir), safetyWriteBuffer); err != nil {
+	if s.db, err = makeLevel(o.FS, join(dir, safetyDir), o.writeBuffer(safetyWriteBuffer)); err != nil {
 		return nil, joinClose(err, s.slots.f)
 	}
 	if err := s.db.Put(keyState, state, synced); err != nil {
@@ -73,20 +76,25 @@ func openSlots(fsys FS, dir string, id Identity) (*slots, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &slots{f: f, chain: id.Chain}, nil
+	// A process that was killed between write and sync leaves a slot that is read and is not on the disk. A power cut after
+	// the next LevelDB write would find LevelDB two ahead.
+	if err := f.Reread(); err != nil {
+		return nil, joinClose(err, f)
+	}
+	return &slots{f: f, owner: id.owner()}, nil
 }
 
 // openSafety opens both places and compares them.
 // Expected errors: ErrSafetyLost.
-func openSafety(fsys FS, dir string, id Identity) (*safety, error) {
-	slots, err := openSlots(fsys, dir, id)
+func openSafety(o Options, dir string, id Identity) (*safety, error) {
+	slots, err := openSlots(o.FS, dir, id)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, refuse(dir, ErrSafetyLost, "file %s is missing", slotsFile)
 	}
 	if err != nil {
 		return nil, err
 	}
-	db, err := openLevel(fsys, join(dir, safetyDir), safetyWriteBuffer)
+	db, err := openLevel(o.FS, join(dir, safetyDir), o.writeBuffer(safetyWriteBuffer))
 	if errors.Is(err, errDamaged) || errors.Is(err, fs.ErrNotExist) {
 		err = refuse(dir, ErrSafetyLost, "database %s: %v", safetyDir, err)
 	}
@@ -117,7 +125,7 @@ func (s *safety) compare(dir string) error {
 	if err != nil {
 		return err
 	}
-	s.k = state.Sequence
+	s.k, s.sum = state.Sequence, sha256.Sum256(bytesOfState)
 	switch {
 	case s.k < inSlot || s.k > inSlot+1:
 		return refuse(dir, ErrSafetyLost, "database %s is at record %d, %s at %d", safetyDir, s.k, slotsFile, inSlot)
@@ -125,6 +133,14 @@ func (s *safety) compare(dir string) error {
 		return refuse(dir, ErrSafetyLost, "database %s and %s differ in record %d", safetyDir, slotsFile, s.k)
 	case s.k == inSlot:
 		return nil
+	}
+	// The state after the one in the slot must be its successor, not that of another replica.
+	previous, err := s.db.Get(keyPrevious, nil)
+	if sum := sha256.Sum256(slotState); err == nil && !bytes.Equal(previous, sum[:]) {
+		err = errors.New("it does not follow the one before")
+	}
+	if err != nil {
+		return refuse(dir, ErrSafetyLost, "database %s: record %d: %v", safetyDir, s.k, err)
 	}
 	// The crash came between the two writes. Finish the second: the next one goes to the slot of the newest whole state.
 	return s.slots.write(s.k, bytesOfState)
@@ -140,16 +156,20 @@ func (s *safety) state() (hotstuff.SafetyState, []byte, error) {
 }
 
 // vouched returns the number of the newest payload frame that a vote may rely on.
-func (s *safety) vouched() (uint64, error) {
+// Expected errors: ErrSafetyLost.
+func (s *safety) vouched(dir string) (uint64, error) {
 	data, err := s.db.Get(keyVouched, nil)
 	if errors.Is(err, leveldb.ErrNotFound) {
 		return 0, nil
 	}
 	if err == nil && len(data) != 8 {
-		err = fmt.Errorf("payload mark of %d bytes", len(data))
+		err = refuse(dir, ErrSafetyLost, "database %s: payload mark of %d bytes", safetyDir, len(data))
+	}
+	if lerrors.IsCorrupted(err) {
+		err = refuse(dir, ErrSafetyLost, "database %s: its payload mark: %v", safetyDir, err)
 	}
 	if err != nil {
-		return 0, fmt.Errorf("store: %w", err)
+		return 0, err
 	}
 	return binary.BigEndian.Uint64(data), nil
 }

@@ -9,8 +9,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-
-	"github.com/hotstuffd/hotstuffd/qc"
 )
 
 // Payload lies in segment files, payload/00000001.seg and up: a header of one sector, then frames, then zeros up to the
@@ -18,7 +16,7 @@ import (
 // segment's header says with which number it starts, so a missing or short segment shows. A segment explains itself: it
 // can be read, and removed, without any other, and its batches' expiries bound the heights at which a block may name them.
 //
-// Header: magic (8 bytes), chain (32), number of the segment (8), number of its first frame (8), CRC-32C (4).
+// Header: magic (8 bytes), owner (32), number of the segment (8), number of its first frame (8), CRC-32C (4).
 // Frame: magic (4), number (8), body's length (4), CRC-32C over number, length and body (4), then the body: batches, each
 // behind its length (4). A frame starts on a sector boundary: a torn write of a sector cannot reach an older frame.
 const (
@@ -47,22 +45,22 @@ func segmentNumbers(names []string) []uint64 {
 	return numbers
 }
 
-func segmentHeader(chain qc.ChainID, number, first uint64) []byte {
+func segmentHeader(of owner, number, first uint64) []byte {
 	h := append(make([]byte, 0, sector), segmentMagic...)
-	h = append(h, chain[:]...)
+	h = append(h, of[:]...)
 	h = binary.BigEndian.AppendUint64(h, number)
 	h = binary.BigEndian.AppendUint64(h, first)
 	h = binary.BigEndian.AppendUint32(h, crc32.Checksum(h, castagnoli))
 	return h[:sector]
 }
 
-// parseSegmentHeader returns the number of the first frame, if header is that of this chain's segment of this number.
-func parseSegmentHeader(header []byte, chain qc.ChainID, number uint64) (first uint64, ok bool) {
+// parseSegmentHeader returns the number of the first frame, if header is that of this replica's segment of this number.
+func parseSegmentHeader(header []byte, of owner, number uint64) (first uint64, ok bool) {
 	if len(header) != sector {
 		return 0, false
 	}
 	first = binary.BigEndian.Uint64(header[48:])
-	return first, bytes.Equal(header, segmentHeader(chain, number, first))
+	return first, bytes.Equal(header, segmentHeader(of, number, first))
 }
 
 // aligned rounds up to a sector boundary.

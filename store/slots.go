@@ -5,18 +5,16 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
-
-	"github.com/hotstuffd/hotstuffd/qc"
 )
 
 // slots is the two-slot file: the newest two safety states, each beside a checksum, independent of LevelDB. State k is
 // in slot k%2, so a torn write leaves state k−1 whole. It exists to notice a LevelDB that has lost a synced write or was
 // put back from an older copy.
 //
-// A slot: magic (8 bytes), chain (32), k (8), length (4), SHA-256 over all of these and the state (32), then the state.
+// A slot: magic (8 bytes), owner (32), k (8), length (4), SHA-256 over all of these and the state (32), then the state.
 type slots struct {
 	f     File
-	chain qc.ChainID
+	owner owner
 	buf   []byte
 }
 
@@ -29,17 +27,17 @@ const (
 )
 
 // slotsContent returns the content of a new file that holds one state.
-func slotsContent(chain qc.ChainID, k uint64, state []byte) []byte {
+func slotsContent(of owner, k uint64, state []byte) []byte {
 	at := slotOffset(k)
-	return appendSlot(make([]byte, at), chain, k, state)
+	return appendSlot(make([]byte, at), of, k, state)
 }
 
 func slotOffset(k uint64) int64 { return int64(k%2) * slotBytes }
 
-func appendSlot(dst []byte, chain qc.ChainID, k uint64, state []byte) []byte {
+func appendSlot(dst []byte, of owner, k uint64, state []byte) []byte {
 	start := len(dst)
 	dst = append(dst, slotMagic...)
-	dst = append(dst, chain[:]...)
+	dst = append(dst, of[:]...)
 	dst = binary.BigEndian.AppendUint64(dst, k)
 	dst = binary.BigEndian.AppendUint32(dst, uint32(len(state)))
 	sum := slotSum(dst[start:], state)
@@ -57,7 +55,7 @@ func slotSum(header, state []byte) (sum [sha256.Size]byte) {
 
 // write makes state k durable in its slot.
 func (s *slots) write(k uint64, state []byte) error {
-	s.buf = appendSlot(s.buf[:0], s.chain, k, state)
+	s.buf = appendSlot(s.buf[:0], s.owner, k, state)
 	if _, err := s.f.WriteAt(s.buf, slotOffset(k)); err != nil {
 		return err
 	}
@@ -75,7 +73,7 @@ func (s *slots) newest() (k uint64, state []byte, ok bool, err error) {
 		if _, err := s.f.ReadAt(buf, slotOffset(i)); len(buf) > 0 && err != nil {
 			return 0, nil, false, err
 		}
-		ki, si, whole := parseSlot(buf, s.chain)
+		ki, si, whole := parseSlot(buf, s.owner)
 		if whole && ki%2 == i && (!ok || ki > k) {
 			k, state, ok = ki, si, true
 		}
@@ -83,9 +81,9 @@ func (s *slots) newest() (k uint64, state []byte, ok bool, err error) {
 	return k, state, ok, nil
 }
 
-// parseSlot returns what a slot holds, if it is whole and of this chain.
-func parseSlot(buf []byte, chain qc.ChainID) (k uint64, state []byte, ok bool) {
-	if len(buf) < slotHeader || string(buf[:8]) != slotMagic || !bytes.Equal(buf[8:40], chain[:]) {
+// parseSlot returns what a slot holds, if it is whole and this replica's.
+func parseSlot(buf []byte, of owner) (k uint64, state []byte, ok bool) {
+	if len(buf) < slotHeader || string(buf[:8]) != slotMagic || !bytes.Equal(buf[8:40], of[:]) {
 		return 0, nil, false
 	}
 	k = binary.BigEndian.Uint64(buf[40:])

@@ -8,12 +8,14 @@ import (
 	"sync/atomic"
 
 	"github.com/hotstuffd/hotstuffd/blocktree"
+	"github.com/hotstuffd/hotstuffd/hotstuff"
 )
 
 // Options are settings of a store that need not agree with anyone's. The zero value is right for production.
 type Options struct {
 	FS           FS    // nil: OS
 	SegmentBytes int64 // size of a payload segment; 0: 64 MiB
+	WriteBuffer  int   // bytes that a database gathers before it writes a table; 0: 8 MiB, the payload index 2 MiB
 }
 
 func (o Options) withDefaults() Options {
@@ -24,6 +26,14 @@ func (o Options) withDefaults() Options {
 		o.SegmentBytes = 64 << 20
 	}
 	return o
+}
+
+// writeBuffer returns the size of a database's write buffer, which is most of its own when nothing is set.
+func (o Options) writeBuffer(most int) int {
+	if o.WriteBuffer == 0 {
+		return most
+	}
+	return min(o.WriteBuffer, most)
 }
 
 // Store is one replica's durable storage. Its methods may be called by several goroutines; Append has one caller at a
@@ -58,17 +68,26 @@ func Open(dir string, id Identity, o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	if s.safety, err = openSafety(o.FS, dir, id); err != nil {
-		return nil, joinClose(err, s)
-	}
-	vouched, err := s.safety.vouched()
-	if err != nil {
-		return nil, joinClose(err, s)
-	}
-	if s.payload, err = openPayload(o, dir, id, vouched); err != nil {
+	if err := s.open(o); err != nil {
 		return nil, joinClose(err, s)
 	}
 	return s, nil
+}
+
+func (s *Store) open(o Options) (err error) {
+	// CHAIN is there, and yet its name is not durable if the process that made the store was killed.
+	if err := o.FS.SyncDir(s.dir); err != nil {
+		return err
+	}
+	if s.safety, err = openSafety(o, s.dir, s.id); err != nil {
+		return err
+	}
+	vouched, err := s.safety.vouched(s.dir)
+	if err != nil {
+		return err
+	}
+	s.payload, err = openPayload(o, s.dir, s.id, vouched)
+	return err
 }
 
 // Init makes the store of a replica that has never run, with the safety state of genesis as its first record. From then
@@ -86,10 +105,11 @@ func Init(dir string, id Identity, o Options) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(s.init(o), s.Close())
+	return errors.Join(s.init(o, hotstuff.Nonce{}), s.Close())
 }
 
-func (s *Store) init(o Options) error {
+// init makes the parts of a store, with the safety state of genesis, and a nonce if the replica must rejoin.
+func (s *Store) init(o Options, nonce hotstuff.Nonce) error {
 	names, err := o.FS.List(s.dir)
 	if err != nil {
 		return err
@@ -99,7 +119,7 @@ func (s *Store) init(o Options) error {
 			return refuse(s.dir, ErrExists, "it holds %s", name)
 		}
 	}
-	if s.safety, err = makeSafety(o.FS, s.dir, s.id, s.genesis); err != nil {
+	if s.safety, err = makeSafety(o, s.dir, s.id, s.genesis, nonce); err != nil {
 		return err
 	}
 	if err := makePayload(o, s.dir, s.id); err != nil {
@@ -128,6 +148,11 @@ func (s *Store) Close() error {
 	if failure := s.broken.Swap(&ErrClosed); failure != nil && *failure == ErrClosed {
 		return nil
 	}
+	return errors.Join(s.closeParts(), s.lock.Close())
+}
+
+// closeParts closes everything but the lock.
+func (s *Store) closeParts() error {
 	var errs []error
 	if s.payload != nil {
 		errs = append(errs, s.payload.close())
@@ -135,7 +160,8 @@ func (s *Store) Close() error {
 	if s.safety != nil {
 		errs = append(errs, s.safety.close())
 	}
-	return errors.Join(append(errs, s.lock.Close())...)
+	s.payload, s.safety = nil, nil
+	return errors.Join(errs...)
 }
 
 // begin starts a call; end ends it if begin returned nil.

@@ -40,11 +40,12 @@ func TestNewStoreStandsAtGenesis(t *testing.T) {
 func TestRecordsSurvive(t *testing.T) {
 	s, dir := newStore(t, options)
 	first := []hotstuff.Record{hotstuff.BlockRecord{Block: block(1)}, hotstuff.BlockRecord{Block: block(2)},
-		hotstuff.BlockRecord{Block: block(3)}, state(2)}
+		hotstuff.BlockRecord{Block: block(3)}, certified(1), state(2)}
 	bare := commit(1)
 	bare.Lanes = nil
 	second := []hotstuff.Record{bare, commit(2), state(3)}
-	for _, records := range [][]hotstuff.Record{first, second} {
+	third := []hotstuff.Record{certified(2)} // gates nothing, so it may come without a safety state
+	for _, records := range [][]hotstuff.Record{first, second, third} {
 		if err := s.Append(records); err != nil {
 			t.Fatal(err)
 		}
@@ -58,7 +59,7 @@ func TestRecordsSurvive(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if want := (store.Recovered{Safety: state(3), Commit: commit(2)}); !reflect.DeepEqual(r, want) {
+		if want := (store.Recovered{Safety: state(3), Commit: commit(2), Certified: certified(2).Certificate}); !reflect.DeepEqual(r, want) {
 			t.Errorf("%s: recovered %+v\nwant %+v", name, r, want)
 		}
 		if b, err := s.Block(block(1).ID()); err != nil || !reflect.DeepEqual(b, block(1)) {

@@ -20,19 +20,23 @@ type Node interface {
 
 // Status is one replica's state, as GET /status shows it.
 type Status struct {
-	ID                uint16  `json:"id"`
-	View              uint64  `json:"view"`
-	Leader            uint16  `json:"leader"`             // of View, as far as the replica knows
-	CommittedHeight   uint64  `json:"committed_height"`   // of the newest committed block
-	AppliedHeight     uint64  `json:"applied_height"`     // up to which the application has executed; at most CommittedHeight
-	CommittedCommands uint64  `json:"committed_commands"` // applied since genesis
-	LastBlock         string  `json:"last_block"`         // ID of the newest applied block, 64 hex digits
-	StateDigest       string  `json:"state_digest"`       // of the application at AppliedHeight, 64 hex digits
-	PeersConnected    int     `json:"peers_connected"`    // authenticated in both directions, this replica not counted
-	Chain             string  `json:"chain"`              // 64 hex digits
-	Nodes             int     `json:"nodes"`              // size of the committee
-	UptimeSeconds     float64 `json:"uptime_seconds"`     // set by the server
-	Version           string  `json:"version"`            // set by the server
+	ID                uint16   `json:"id"`
+	View              uint64   `json:"view"`
+	Leader            uint16   `json:"leader"`                      // of View, as far as the replica knows
+	CommittedHeight   uint64   `json:"committed_height"`            // of the newest committed block
+	AppliedHeight     uint64   `json:"applied_height"`              // up to which the application has executed; at most CommittedHeight
+	CommittedCommands uint64   `json:"committed_commands"`          // applied since genesis
+	LastBlock         string   `json:"last_block"`                  // ID of the newest applied block, 64 hex digits
+	StateDigest       string   `json:"state_digest"`                // of the application at AppliedHeight, 64 hex digits
+	PeersConnected    int      `json:"peers_connected"`             // authenticated in both directions, this replica not counted
+	Chain             string   `json:"chain"`                       // 64 hex digits
+	Nodes             int      `json:"nodes"`                       // size of the committee
+	Rejoining         bool     `json:"rejoining"`                   // has lost its safety state, and signs nothing until its nonce is committed
+	CheckpointHeight  uint64   `json:"checkpoint_height"`           // of the newest state that a quorum has signed; 0 before the first
+	CheckpointStalled bool     `json:"checkpoint_stalled"`          // blocks get no payload for want of a newer one
+	CheckpointDiffer  []uint16 `json:"checkpoint_differ,omitempty"` // while stalled: replicas whose states are not this one's
+	UptimeSeconds     float64  `json:"uptime_seconds"`              // set by the server
+	Version           string   `json:"version"`                     // set by the server
 }
 
 // Entry is one committed command, as GET /log shows it.

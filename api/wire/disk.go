@@ -5,6 +5,7 @@ import (
 	"github.com/hotstuffd/hotstuffd/blocktree"
 	"github.com/hotstuffd/hotstuffd/hotstuff"
 	"github.com/hotstuffd/hotstuffd/mempool"
+	"github.com/hotstuffd/hotstuffd/qc"
 	"google.golang.org/protobuf/proto"
 )
 
@@ -25,6 +26,11 @@ func AppendSafetyState(dst []byte, s *hotstuff.SafetyState) ([]byte, error) {
 // AppendCommitRecord appends a commit record.
 func AppendCommitRecord(dst []byte, c *hotstuff.CommitRecord) ([]byte, error) {
 	return marshal(dst, commitToPB(c))
+}
+
+// AppendCheckpoint appends a checkpoint certificate.
+func AppendCheckpoint(dst []byte, c *qc.CheckpointCertificate) ([]byte, error) {
+	return marshal(dst, checkpointCertificateToPB(c))
 }
 
 func marshal(dst []byte, m proto.Message) ([]byte, error) {
@@ -59,6 +65,15 @@ func ParseSafetyState(data []byte, l Limits) (hotstuff.SafetyState, error) {
 		return hotstuff.SafetyState{}, err
 	}
 	return stateFromPB(m), nil
+}
+
+// ParseCheckpoint reads a checkpoint certificate.
+func ParseCheckpoint(data []byte, l Limits) (*qc.CheckpointCertificate, error) {
+	m := &pb.CheckpointCertificate{}
+	if err := unmarshal(data, l, m); err != nil {
+		return nil, err
+	}
+	return checkpointCertificateFromPB(m), nil
 }
 
 // ParseCommitRecord reads a commit record.

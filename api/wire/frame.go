@@ -16,7 +16,7 @@ import (
 var ErrNotMessage = errors.New("wire: not a complete message")
 
 // Encode returns the frame of a message: a *hotstuff.Proposal, *VoteMessage, *TimeoutMessage, *CertificateMessage,
-// *BlockRequest, *BlockResponse, *mempool.Batch or *mempool.BatchRequest. The frame shares no memory with it.
+// *BlockRequest, *BlockResponse, *RejoinRequest, *CheckpointMessage, *mempool.Batch or *mempool.BatchRequest. The frame shares no memory with it.
 // Expected errors: ErrNotMessage, for another type or a part that is nil.
 func Encode(msg any) ([]byte, error) {
 	envelope := &pb.Envelope{}
@@ -50,6 +50,14 @@ func Encode(msg any) ([]byte, error) {
 			blocks[i] = blockToPB(b)
 		}
 		envelope.Message = &pb.Envelope_BlockResponse{BlockResponse: &pb.BlockResponse{Target: m.Target[:], Blocks: blocks}}
+	case *hotstuff.RejoinRequest:
+		envelope.Message = &pb.Envelope_RejoinRequest{RejoinRequest: &pb.RejoinRequest{Nonce: m.Nonce[:]}}
+	case *hotstuff.CheckpointMessage:
+		c, err := checkpointMessageToPB(m)
+		if err != nil {
+			return nil, err
+		}
+		envelope.Message = &pb.Envelope_Checkpoint{Checkpoint: c}
 	case *mempool.Batch:
 		envelope.Message = &pb.Envelope_Batch{Batch: batchToPB(m)}
 	case *mempool.BatchRequest:
@@ -97,6 +105,10 @@ func Decode(frame []byte, l Limits) (any, error) {
 		return blockRequestFromPB(m.BlockRequest), nil
 	case *pb.Envelope_BlockResponse:
 		return blockResponseFromPB(m.BlockResponse), nil
+	case *pb.Envelope_RejoinRequest:
+		return &hotstuff.RejoinRequest{Nonce: hotstuff.Nonce(m.RejoinRequest.Nonce)}, nil
+	case *pb.Envelope_Checkpoint:
+		return checkpointMessageFromPB(m.Checkpoint), nil
 	case *pb.Envelope_Batch:
 		return batchFromPB(m.Batch), nil
 	case *pb.Envelope_BatchRequest:
@@ -122,6 +134,23 @@ func certificateFromPB(m *pb.CertificateMessage) *hotstuff.CertificateMessage {
 		return &hotstuff.CertificateMessage{QC: &c}
 	}
 	return &hotstuff.CertificateMessage{TC: tcFromPB(m.GetTc())}
+}
+
+func checkpointMessageToPB(m *hotstuff.CheckpointMessage) (*pb.CheckpointMessage, error) {
+	switch {
+	case m.Signed != nil && m.Certificate == nil:
+		return &pb.CheckpointMessage{Checkpoint: &pb.CheckpointMessage_Signed{Signed: signedCheckpointToPB(m.Signed)}}, nil
+	case m.Signed == nil && m.Certificate != nil:
+		return &pb.CheckpointMessage{Checkpoint: &pb.CheckpointMessage_Certificate{Certificate: checkpointCertificateToPB(m.Certificate)}}, nil
+	}
+	return nil, incomplete(m)
+}
+
+func checkpointMessageFromPB(m *pb.CheckpointMessage) *hotstuff.CheckpointMessage {
+	if m.GetSigned() != nil {
+		return &hotstuff.CheckpointMessage{Signed: signedCheckpointFromPB(m.GetSigned())}
+	}
+	return &hotstuff.CheckpointMessage{Certificate: checkpointCertificateFromPB(m.GetCertificate())}
 }
 
 func blockRequestFromPB(m *pb.BlockRequest) *hotstuff.BlockRequest {

@@ -140,6 +140,12 @@ func TestDecodeRefusesWhatBreaksARule(t *testing.T) {
 			r.Digests = append(r.Digests, r.Digests[0], r.Digests[0], r.Digests[0])
 		}, "BatchRequest.digests has too many", 8},
 		{"digest of 31", func(e *pb.Envelope) { cut(&e.GetBatchRequest().Digests[0]) }, "BatchRequest.digests has the wrong size", 8},
+		{"nonce of 31", func(e *pb.Envelope) { cut(&e.GetRejoinRequest().Nonce) }, "RejoinRequest.nonce has the wrong size", 9},
+		{"state of 31", func(e *pb.Envelope) { cut(&e.GetCheckpoint().GetSigned().Checkpoint.Digest) }, "Checkpoint.digest has the wrong size", 10},
+		{"no state", func(e *pb.Envelope) { e.GetCheckpoint().GetSigned().Checkpoint = nil }, "SignedCheckpoint.checkpoint is missing", 10},
+		{"state of nobody", func(e *pb.Envelope) { e.GetCheckpoint().GetSigned().Signer = 9 }, "SignedCheckpoint.signer is not", 10},
+		{"certified by too many bits", func(e *pb.Envelope) { grow(&e.GetCheckpoint().GetCertificate().Signers) }, "CheckpointCertificate.signers has the wrong size", 11},
+		{"neither signed nor certified", func(e *pb.Envelope) { e.GetCheckpoint().Checkpoint = nil }, "none or several", 11},
 		{"empty envelope", func(e *pb.Envelope) { e.Message = nil }, "none or several", 0},
 		{"unknown field", func(e *pb.Envelope) {
 			m := e.GetProposal().Block.Justify

@@ -67,6 +67,19 @@ func blockFromPB(m *pb.Block) *blocktree.Block {
 	return b
 }
 
+func checkpointFromPB(m *pb.Checkpoint) qc.Checkpoint {
+	return qc.Checkpoint{Height: qc.Height(m.Height), Block: qc.BlockID(m.Block), Digest: [32]byte(m.Digest)}
+}
+
+func signedCheckpointFromPB(m *pb.SignedCheckpoint) *qc.SignedCheckpoint {
+	return &qc.SignedCheckpoint{Checkpoint: checkpointFromPB(m.Checkpoint), Signer: qc.NodeID(m.Signer), Signature: qc.Signature(m.Signature)}
+}
+
+func checkpointCertificateFromPB(m *pb.CheckpointCertificate) *qc.CheckpointCertificate {
+	return &qc.CheckpointCertificate{Epoch: qc.Epoch(m.Epoch), Checkpoint: checkpointFromPB(m.Checkpoint), Signers: m.Signers,
+		Signature: qc.Signature(m.Signature)}
+}
+
 func lanesFromPB(list []*pb.Cursor) blocktree.Lanes {
 	if len(list) == 0 {
 		return nil
@@ -89,10 +102,15 @@ func batchFromPB(m *pb.Batch) *mempool.Batch {
 }
 
 func stateFromPB(m *pb.SafetyState) hotstuff.SafetyState {
-	return hotstuff.SafetyState{Sequence: m.Sequence, Epoch: qc.Epoch(m.Epoch), LastVoted: voteFromPB(m.LastVoted),
+	s := hotstuff.SafetyState{Sequence: m.Sequence, Epoch: qc.Epoch(m.Epoch), LastVoted: voteFromPB(m.LastVoted),
 		LockView: qc.View(m.LockView), LockBlock: qc.BlockID(m.LockBlock), HighQC: qcFromPB(m.HighQc), LastTC: tcFromPB(m.LastTc),
 		LastTimeout: timeoutFromPB(m.LastTimeout), LastProposal: blockFromPB(m.LastProposal),
-		Incarnation: blocktree.Incarnation{Rejoin: qc.View(m.IncarnationRejoin), Starts: m.IncarnationStarts}}
+		Incarnation: blocktree.Incarnation{Rejoin: qc.View(m.IncarnationRejoin), Starts: m.IncarnationStarts},
+		Floor:       qc.View(m.Floor)}
+	if len(m.Nonce) > 0 {
+		s.Nonce = hotstuff.Nonce(m.Nonce)
+	}
+	return s
 }
 
 func commitFromPB(m *pb.CommitRecord) hotstuff.CommitRecord {

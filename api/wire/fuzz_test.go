@@ -8,6 +8,7 @@ import (
 	"github.com/hotstuffd/hotstuffd/blocktree"
 	"github.com/hotstuffd/hotstuffd/hotstuff"
 	"github.com/hotstuffd/hotstuffd/mempool"
+	"github.com/hotstuffd/hotstuffd/qc"
 )
 
 // What any frame decodes to is encoded and decoded to the same again.
@@ -51,6 +52,10 @@ func FuzzParseSafetyState(f *testing.F) {
 
 func FuzzParseCommitRecord(f *testing.F) {
 	fuzzDisk(f, func(s sampler) *hotstuff.CommitRecord { c := s.commit(); return &c }, wire.AppendCommitRecord, pointer(wire.ParseCommitRecord))
+}
+
+func FuzzParseCheckpoint(f *testing.F) {
+	fuzzDisk(f, func(s sampler) *qc.CheckpointCertificate { return s.checkpointCertificate() }, wire.AppendCheckpoint, wire.ParseCheckpoint)
 }
 
 func pointer[T any](parse func([]byte, wire.Limits) (T, error)) func([]byte, wire.Limits) (*T, error) {

@@ -56,6 +56,15 @@ var rules = map[protoreflect.FullName]rule{
 	"Timeout.signer":    {node: true},
 	"Timeout.signature": {size: blsSig},
 
+	"Checkpoint.block":                 {size: hash},
+	"Checkpoint.digest":                {size: hash},
+	"SignedCheckpoint.checkpoint":      {required: true},
+	"SignedCheckpoint.signer":          {node: true},
+	"SignedCheckpoint.signature":       {size: blsSig},
+	"CheckpointCertificate.checkpoint": {required: true},
+	"CheckpointCertificate.signers":    {size: bitmap},
+	"CheckpointCertificate.signature":  {size: blsSig},
+
 	"BatchRef.origin": {node: true},
 	"BatchRef.digest": {size: hash},
 
@@ -81,9 +90,11 @@ var rules = map[protoreflect.FullName]rule{
 	"BlockResponse.target":   {size: hash},
 	"BlockResponse.blocks":   {count: responseBlocks},
 	"BatchRequest.digests":   {count: requestDigests, size: hash},
+	"RejoinRequest.nonce":    {size: hash},
 
 	"SafetyState.lock_block": {size: hash},
 	"SafetyState.high_qc":    {required: true},
+	"SafetyState.nonce":      {size: hash, empty: true},
 	"CommitRecord.block":     {size: hash},
 	"CommitRecord.lanes":     {count: nodes},
 }

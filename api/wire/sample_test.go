@@ -114,7 +114,18 @@ func (s sampler) state() hotstuff.SafetyState {
 	if s.chance() {
 		st.LastTimeout, st.LastProposal = s.timeout(), s.block()
 	}
+	if s.chance() {
+		st.Nonce, st.Floor = s.hash(), qc.View(s.number())
+	}
 	return st
+}
+
+func (s sampler) checkpoint() qc.Checkpoint {
+	return qc.Checkpoint{Height: qc.Height(s.number()), Block: s.hash(), Digest: s.hash()}
+}
+
+func (s sampler) checkpointCertificate() *qc.CheckpointCertificate {
+	return &qc.CheckpointCertificate{Epoch: 1, Checkpoint: s.checkpoint(), Signers: s.bitmap(), Signature: s.signature()}
 }
 
 func (s sampler) commit() hotstuff.CommitRecord {
@@ -134,5 +145,8 @@ func (s sampler) messages() []any {
 		&hotstuff.BlockResponse{Target: s.hash(), Blocks: []*blocktree.Block{s.block(), s.block()}},
 		s.batch(),
 		&mempool.BatchRequest{Digests: []blocktree.Digest{s.hash(), s.hash()}},
+		&hotstuff.RejoinRequest{Nonce: s.hash()},
+		&hotstuff.CheckpointMessage{Signed: &qc.SignedCheckpoint{Checkpoint: s.checkpoint(), Signer: s.node(), Signature: s.signature()}},
+		&hotstuff.CheckpointMessage{Certificate: s.checkpointCertificate()},
 	}
 }

@@ -62,6 +62,18 @@ func blockToPB(b *blocktree.Block) *pb.Block {
 	return m
 }
 
+func checkpointToPB(c *qc.Checkpoint) *pb.Checkpoint {
+	return &pb.Checkpoint{Height: uint64(c.Height), Block: c.Block[:], Digest: c.Digest[:]}
+}
+
+func signedCheckpointToPB(s *qc.SignedCheckpoint) *pb.SignedCheckpoint {
+	return &pb.SignedCheckpoint{Checkpoint: checkpointToPB(&s.Checkpoint), Signer: uint32(s.Signer), Signature: s.Signature[:]}
+}
+
+func checkpointCertificateToPB(c *qc.CheckpointCertificate) *pb.CheckpointCertificate {
+	return &pb.CheckpointCertificate{Epoch: uint32(c.Epoch), Checkpoint: checkpointToPB(&c.Checkpoint), Signers: c.Signers, Signature: c.Signature[:]}
+}
+
 func lanesToPB(lanes blocktree.Lanes) []*pb.Cursor {
 	list := make([]*pb.Cursor, len(lanes))
 	for i := range lanes {
@@ -79,10 +91,14 @@ func batchToPB(b *mempool.Batch) *pb.Batch {
 }
 
 func stateToPB(s *hotstuff.SafetyState) *pb.SafetyState {
-	return &pb.SafetyState{Sequence: s.Sequence, Epoch: uint32(s.Epoch), LastVoted: voteToPB(s.LastVoted),
+	m := &pb.SafetyState{Sequence: s.Sequence, Epoch: uint32(s.Epoch), LastVoted: voteToPB(s.LastVoted),
 		LockView: uint64(s.LockView), LockBlock: s.LockBlock[:], HighQc: qcToPB(&s.HighQC), LastTc: tcToPB(s.LastTC),
 		LastTimeout: timeoutToPB(s.LastTimeout), LastProposal: blockToPB(s.LastProposal),
-		IncarnationRejoin: uint64(s.Incarnation.Rejoin), IncarnationStarts: s.Incarnation.Starts}
+		IncarnationRejoin: uint64(s.Incarnation.Rejoin), IncarnationStarts: s.Incarnation.Starts, Floor: uint64(s.Floor)}
+	if !s.Nonce.IsZero() {
+		m.Nonce = s.Nonce[:]
+	}
+	return m
 }
 
 func commitToPB(c *hotstuff.CommitRecord) *pb.CommitRecord {

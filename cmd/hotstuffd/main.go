@@ -2,7 +2,9 @@
 //
 //	hotstuffd testnet up                  four replicas on this machine, from nothing
 //	hotstuffd start --home testnet/node0  one replica
+//	hotstuffd rejoin --home HOME          the way back of one that has lost its safety state
 //	hotstuffd status, hotstuffd log       what a replica does and what was committed
+//	hotstuffd sim                         how a deployment of many replicas in many places would do
 //
 // Errors are one line on standard error. The exit status is 0 for success, 2 when the operator can mend the cause by
 // editing settings or the command line, and 1 for everything else.

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"strings"
 	"testing"
 
 	"github.com/hotstuffd/hotstuffd/api/server"
@@ -26,20 +27,38 @@ func answer(t *testing.T, status int, body string) (address string, asked func()
 }
 
 func TestStatusForPeople(t *testing.T) {
-	address, _ := answer(t, 200, `{"id": 2, "view": 9, "leader": 1, "committed_height": 7, "applied_height": 6, "committed_commands": 40, "last_block": "ab",
-		"state_digest": "cd", "peers_connected": 3, "chain": "ef", "nodes": 4, "uptime_seconds": 61.4, "version": "v1"}`)
-	status, stdout, stderr := inProcess(t.Context(), "status", "--http", address)
-	const want = `node          2 of 4, hotstuffd v1, up 1m1s
+	for more, lines := range map[string][2]string{
+		`"checkpoint_height": 4`: {"", "height 4"},
+		`"rejoining": true`:      {"rejoining     signs nothing until its nonce is committed\n", "height 0"},
+		`"checkpoint_height": 4, "checkpoint_stalled": true`: {"",
+			"height 4, back-pressure: blocks carry no payload until a newer state is certified"},
+		`"checkpoint_height": 4, "checkpoint_stalled": true, "checkpoint_differ": [0, 3]`: {"",
+			"height 4, states differ: blocks carry no payload; not as here: nodes [0 3]"},
+	} {
+		address, _ := answer(t, 200, `{"id": 2, "view": 9, "leader": 1, "committed_height": 7, "applied_height": 6, "committed_commands": 40, "last_block": "ab",
+			"state_digest": "cd", "peers_connected": 3, "chain": "ef", "nodes": 4, "uptime_seconds": 61.4, "version": "v1", `+more+`}`)
+		status, stdout, stderr := inProcess(t.Context(), "status", "--http", address)
+		want := `node          2 of 4, hotstuffd v1, up 1m1s
 chain         ef
-peers         3 of 3 connected
+` + lines[0] + `peers         3 of 3 connected
 view          9, led by node 1
 committed     height 7
 applied       height 6, 40 commands
+certified     ` + lines[1] + `
 last block    ab
 state digest  cd
 `
-	if status != 0 || stdout != want {
-		t.Errorf("status %d\n%s%swant\n%s", status, stdout, stderr, want)
+		if status != 0 || stdout != want {
+			t.Errorf("%s: status %d\n%s%swant\n%s", more, status, stdout, stderr, want)
+		}
+	}
+}
+
+func TestStatusOfANodeThatRejoins(t *testing.T) {
+	address, _ := answer(t, 200, `{"id": 2, "nodes": 4, "rejoining": true}`)
+	_, stdout, _ := inProcess(t.Context(), "status", "--http", address)
+	if want := "\nrejoining     signs nothing until its nonce is committed\n"; !strings.Contains(stdout, want) {
+		t.Errorf("no %q in\n%s", want, stdout)
 	}
 }
 

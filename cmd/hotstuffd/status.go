@@ -5,6 +5,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/hotstuffd/hotstuffd/api/server"
 	"github.com/spf13/cobra"
 )
 
@@ -34,11 +35,26 @@ func showStatus(c *cobra.Command, address string, asJSON bool) error {
 	out := tabwriter.NewWriter(c.OutOrStdout(), 0, 0, 2, ' ', 0)
 	fmt.Fprintf(out, "node\t%d of %d, hotstuffd %s, up %s\n", s.ID, s.Nodes, s.Version, time.Duration(s.UptimeSeconds*float64(time.Second)).Round(time.Second))
 	fmt.Fprintf(out, "chain\t%s\n", s.Chain)
+	if s.Rejoining {
+		fmt.Fprintf(out, "rejoining\tsigns nothing until its nonce is committed\n")
+	}
 	fmt.Fprintf(out, "peers\t%d of %d connected\n", s.PeersConnected, s.Nodes-1)
 	fmt.Fprintf(out, "view\t%d, led by node %d\n", s.View, s.Leader)
 	fmt.Fprintf(out, "committed\theight %d\n", s.CommittedHeight)
 	fmt.Fprintf(out, "applied\theight %d, %d commands\n", s.AppliedHeight, s.CommittedCommands)
+	fmt.Fprintf(out, "certified\theight %d%s\n", s.CheckpointHeight, stalled(s))
 	fmt.Fprintf(out, "last block\t%s\n", s.LastBlock)
 	fmt.Fprintf(out, "state digest\t%s\n", s.StateDigest)
 	return out.Flush()
+}
+
+// stalled says that blocks carry no payload, and who differs.
+func stalled(s server.Status) string {
+	switch {
+	case !s.CheckpointStalled:
+		return ""
+	case len(s.CheckpointDiffer) == 0:
+		return ", back-pressure: blocks carry no payload until a newer state is certified"
+	}
+	return fmt.Sprintf(", states differ: blocks carry no payload; not as here: nodes %v", s.CheckpointDiffer)
 }

@@ -1,9 +1,7 @@
 package twins
 
 import (
-	"crypto/ed25519"
 	"crypto/sha256"
-	"encoding/binary"
 
 	"github.com/hotstuffd/hotstuffd/blocktree"
 	"github.com/hotstuffd/hotstuffd/hotstuff"
@@ -17,12 +15,12 @@ type fixture struct {
 	genesis   *blocktree.Block
 	root      qc.QuorumCertificate
 	signers   []qc.Signer
-	keys      []ed25519.PrivateKey
+	keys      []qc.Identity
 	certs     *qc.Verifier
 	verifiers []*hotstuff.Verifier
 
-	// proposals holds the proposals that were verified, by block. What a proposal must prove is the same for every receiver and
-	// in every run, and its Ed25519 check costs more than all else that happens to it. Bound: proposalsMax.
+	// proposals holds the proposals that were verified, by block. What a proposal must prove is the same for every receiver
+	// and in every run. Bound: proposalsMax.
 	proposals map[qc.BlockID]hotstuff.Verified
 }
 
@@ -44,13 +42,8 @@ func newFixture(n int) *fixture {
 	scheme, signers := qc.NewMock(1, n)
 	f.signers = signers
 	f.certs = qc.NewVerifier(committee, scheme, nil, f.root)
-	var public []ed25519.PublicKey
-	for id := range n {
-		seed := sha256.Sum256(binary.BigEndian.AppendUint16([]byte("twins"), uint16(id)))
-		key := ed25519.NewKeyFromSeed(seed[:])
-		f.keys = append(f.keys, key)
-		public = append(public, key.Public().(ed25519.PublicKey))
-	}
+	keys, public := qc.NewMockIdentities(1, n)
+	f.keys = keys
 	for id := range n {
 		f.verifiers = append(f.verifiers, hotstuff.NewVerifier(qc.NodeID(id), committee, f.certs, public, limits))
 	}

@@ -66,7 +66,11 @@ func appendStoreCommand(dst []byte, c *kv.Command) []byte {
 }
 
 func appendLocalCommand(dst []byte, name string) []byte {
-	return appendCommandInfo(dst, name, locals[name].arity, "fast", 0, 0, 0)
+	flag := "fast"
+	if locals[name].take != nil {
+		flag = "write"
+	}
+	return appendCommandInfo(dst, name, locals[name].arity, flag, 0, 0, 0)
 }
 
 // appendCommandInfo appends the six fields that every version of Redis has.

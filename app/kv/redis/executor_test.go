@@ -8,6 +8,7 @@ import (
 	"github.com/hotstuffd/hotstuffd/app"
 	"github.com/hotstuffd/hotstuffd/app/kv"
 	"github.com/hotstuffd/hotstuffd/app/kv/redis"
+	"github.com/hotstuffd/hotstuffd/app/session"
 	"github.com/hotstuffd/hotstuffd/mempool"
 	"go.uber.org/goleak"
 )
@@ -16,14 +17,16 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // executor is a node of one replica: it takes requests in and one goroutine applies them to a real store, in order.
 type executor struct {
-	store  *kv.Store
-	inbox  chan *app.Request
-	ended  chan struct{}
-	mu     sync.Mutex
-	refuse error         // what Submit answers with
-	fail   error         // what Complete is called with
-	gate   chan struct{} // requests wait for it to be closed
-	taken  chan struct{} // gets one for each request taken in, up to its capacity
+	store *kv.Store
+	// sessions are as the engine has them.
+	sessions *session.Table
+	inbox    chan *app.Request
+	ended    chan struct{}
+	mu       sync.Mutex
+	refuse   error         // what Submit answers with
+	fail     error         // what Complete is called with
+	gate     chan struct{} // requests wait for it to be closed
+	taken    chan struct{} // gets one for each request taken in, up to its capacity
 
 	requests                            int // executed
 	largest, largestReply, mostCommands int // of any request: bytes taken, bytes of its reply, commands
@@ -35,7 +38,7 @@ func newExecutor(t testing.TB) *executor {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e := &executor{store: store, inbox: make(chan *app.Request, 64), ended: make(chan struct{}),
+	e := &executor{store: store, sessions: session.NewTable(session.Limits{Sessions: 2, Bytes: 1 << 20}), inbox: make(chan *app.Request, 64), ended: make(chan struct{}),
 		taken: make(chan struct{}, 64)}
 	go e.run()
 	return e
@@ -99,13 +102,31 @@ func (e *executor) execute(r *app.Request) (reply []byte) {
 			}
 			break
 		}
-		reply, blob = e.store.Apply(app.Moment{}, command, reply), rest
+		reply, blob = e.apply(r, command, reply), rest
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.requests++
 	e.largest, e.largestReply = max(e.largest, size), max(e.largestReply, len(reply))
 	e.mostCommands = max(e.mostCommands, int(r.Count)+len(r.Locals))
+	return reply
+}
+
+func (e *executor) apply(r *app.Request, c mempool.Command, reply []byte) []byte {
+	if !c.Engine {
+		return e.store.Apply(app.Moment{}, c.Body, reply)
+	}
+	s, ok := session.Parse(c.Body)
+	switch {
+	case !ok:
+		return append(reply, "-ERR malformed request\r\n"...)
+	case s.Open:
+		return r.Words.Opened(reply, e.sessions.Open([32]byte{}))
+	}
+	reply, outcome := e.sessions.Once(s.ID, s.Seq, reply, func(reply []byte) []byte { return e.store.Apply(app.Moment{}, s.Command, reply) })
+	if outcome != session.Done {
+		reply = r.Words.Refused(reply, outcome)
+	}
 	return reply
 }
 

@@ -11,11 +11,12 @@ import (
 // redisVersion is the Redis whose protocol and commands clients may expect. Some ask before they speak.
 const redisVersion = "7.4.0"
 
-// local is a command that the front end answers by itself.
+// local is a command that the store does not have: the front end answers it by itself, or has the engine do so.
 type local struct {
 	arity int  // as in kv.Command
 	last  bool // the connection ends behind it
 	run   func(c *conn, args [][]byte, dst []byte) []byte
+	take  func(c *conn, args [][]byte) (more bool) // instead of run: it goes into the log
 }
 
 var locals map[string]local
@@ -31,6 +32,8 @@ func init() { // not a literal: COMMAND lists the table it stands in
 		"config":  {arity: -2, run: config},
 		"command": {arity: -1, run: command},
 		"client":  {arity: -2, run: client},
+		"session": {arity: 1, take: (*conn).takeSession},
+		"once":    {arity: -4, take: (*conn).takeOnce},
 	}
 }
 

@@ -42,6 +42,7 @@ func newRequest(c *conn) *request {
 	r, ok := requests.Get().(*request)
 	if !ok {
 		r = &request{}
+		r.Words = words{}
 		r.Complete = r.complete // made once: a closure for each use would be an allocation
 	}
 	r.conn = c
@@ -50,7 +51,7 @@ func newRequest(c *conn) *request {
 
 // release gives the request's memory back, but for buffers that have grown large.
 func (r *request) release() {
-	*r = request{Request: app.Request{Blob: r.Blob[:0], Locals: r.Locals[:0], Complete: r.Complete},
+	*r = request{Request: app.Request{Blob: r.Blob[:0], Locals: r.Locals[:0], Complete: r.Complete, Words: r.Words},
 		texts: r.texts[:0], parts: r.parts[:0]}
 	if cap(r.Blob)+cap(r.texts) > keptBytes {
 		r.Blob, r.texts = nil, nil
@@ -63,7 +64,7 @@ func (r *request) bytes() int { return len(r.Blob) + len(r.texts) }
 
 // addWrite appends a command to the blob, in the form of mempool.AppendCommand but without an intermediate copy.
 func (r *request) addWrite(c *kv.Command, size int, args [][]byte) {
-	r.Blob = binary.AppendUvarint(r.Blob, uint64(size))
+	r.Blob = binary.AppendUvarint(r.Blob, uint64(size)<<1)
 	r.Blob = kv.AppendCommand(r.Blob, c.Op, args...)
 	r.Count++
 	r.commands++
@@ -73,7 +74,7 @@ func (r *request) addWrite(c *kv.Command, size int, args [][]byte) {
 }
 
 // framedSize is how many bytes a command of size bytes takes in a blob.
-func framedSize(size int) int { return size + (bits.Len64(uint64(size)|1)+6)/7 }
+func framedSize(size int) int { return size + (bits.Len64(uint64(size)<<1|1)+6)/7 }
 
 // addQuery appends a read.
 func (r *request) addQuery(op kv.Op, args [][]byte) {

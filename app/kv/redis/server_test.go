@@ -83,7 +83,7 @@ func TestConnectionCommands(t *testing.T) {
 		{"CLIENT SETNAME", "-ERR wrong number of arguments for 'client|setname' command"},
 		{"CONFIG SET a b", "-ERR only CONFIG GET is supported: settings are in the node's configuration file"},
 		{"CONFIG GET", "-ERR wrong number of arguments for 'config|get' command"},
-		{"COMMAND DOCS", "*0"}, {"COMMAND COUNT", ":28"}, {"COMMAND X", "-ERR unknown subcommand 'X'. Try COMMAND HELP."},
+		{"COMMAND DOCS", "*0"}, {"COMMAND COUNT", ":30"}, {"COMMAND X", "-ERR unknown subcommand 'X'. Try COMMAND HELP."},
 		{"PING a b", "-ERR wrong number of arguments for 'ping' command"},
 		{"ECHO", "-ERR wrong number of arguments for 'echo' command"},
 	} {

@@ -18,13 +18,9 @@ func (c *conn) take(args [][]byte) (more bool) {
 	}
 	args = args[1:]
 	size := kv.CommandSize(args)
-	r := c.request()
-	if full := r.bytes()+framedSize(size) > c.server.cfg.MaxRequestBytes; r.commands > 0 && full ||
-		command.Returns && r.valueReplies == valueRepliesMax {
-		if !c.send() {
-			return false
-		}
-		r = c.request()
+	r, ok := c.requestFor(size, command.Returns)
+	if !ok {
+		return false
 	}
 	if command.Write {
 		r.addWrite(command, size, args)
@@ -40,6 +36,20 @@ func (c *conn) request() *request {
 		c.building = newRequest(c)
 	}
 	return c.building
+}
+
+// requestFor returns the request that is being built, or the next one if this one has no room for a command of size bytes,
+// which answers with a value or not. ok is false if the client is not to be read any further.
+func (c *conn) requestFor(size int, returns bool) (r *request, ok bool) {
+	r = c.request()
+	if full := r.bytes()+framedSize(size) > c.server.cfg.MaxRequestBytes; r.commands > 0 && full ||
+		returns && r.valueReplies == valueRepliesMax {
+		if !c.send() {
+			return nil, false
+		}
+		r = c.request()
+	}
+	return r, true
 }
 
 // literal adds a reply that is known already.
@@ -58,7 +68,7 @@ func (c *conn) sendIfFull() (more bool) {
 	return true
 }
 
-// takeLocal answers a command that is about the connection or the server.
+// takeLocal answers a command that is about the connection or the server, or takes one that the engine has.
 func (c *conn) takeLocal(args [][]byte) (more bool) {
 	name := lower(args[0])
 	command, ok := locals[name]
@@ -67,6 +77,9 @@ func (c *conn) takeLocal(args [][]byte) (more bool) {
 	}
 	if words := len(args); words != command.arity && (command.arity > 0 || words < -command.arity) {
 		return c.literal(func(dst []byte) []byte { return resp.AppendError(dst, kv.ArityError(name)) })
+	}
+	if command.take != nil {
+		return command.take(c, args[1:])
 	}
 	more = c.literal(func(dst []byte) []byte { return command.run(c, args[1:], dst) })
 	return more && !command.last

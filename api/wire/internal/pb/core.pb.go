@@ -352,6 +352,197 @@ func (x *Timeout) GetSignature() []byte {
 	return nil
 }
 
+// Checkpoint names the state of the replicated machine after one block.
+type Checkpoint struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Height        uint64                 `protobuf:"varint,1,opt,name=height,proto3" json:"height,omitempty"`
+	Block         []byte                 `protobuf:"bytes,2,opt,name=block,proto3" json:"block,omitempty"`   // 32 bytes
+	Digest        []byte                 `protobuf:"bytes,3,opt,name=digest,proto3" json:"digest,omitempty"` // 32 bytes: of the engine's state and the application's
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Checkpoint) Reset() {
+	*x = Checkpoint{}
+	mi := &file_api_wire_core_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Checkpoint) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Checkpoint) ProtoMessage() {}
+
+func (x *Checkpoint) ProtoReflect() protoreflect.Message {
+	mi := &file_api_wire_core_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Checkpoint.ProtoReflect.Descriptor instead.
+func (*Checkpoint) Descriptor() ([]byte, []int) {
+	return file_api_wire_core_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *Checkpoint) GetHeight() uint64 {
+	if x != nil {
+		return x.Height
+	}
+	return 0
+}
+
+func (x *Checkpoint) GetBlock() []byte {
+	if x != nil {
+		return x.Block
+	}
+	return nil
+}
+
+func (x *Checkpoint) GetDigest() []byte {
+	if x != nil {
+		return x.Digest
+	}
+	return nil
+}
+
+// SignedCheckpoint says that its signer has come to a state.
+type SignedCheckpoint struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Checkpoint    *Checkpoint            `protobuf:"bytes,1,opt,name=checkpoint,proto3" json:"checkpoint,omitempty"` // required
+	Signer        uint32                 `protobuf:"varint,2,opt,name=signer,proto3" json:"signer,omitempty"`        // below n
+	Signature     []byte                 `protobuf:"bytes,3,opt,name=signature,proto3" json:"signature,omitempty"`   // 48 bytes
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SignedCheckpoint) Reset() {
+	*x = SignedCheckpoint{}
+	mi := &file_api_wire_core_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SignedCheckpoint) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SignedCheckpoint) ProtoMessage() {}
+
+func (x *SignedCheckpoint) ProtoReflect() protoreflect.Message {
+	mi := &file_api_wire_core_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SignedCheckpoint.ProtoReflect.Descriptor instead.
+func (*SignedCheckpoint) Descriptor() ([]byte, []int) {
+	return file_api_wire_core_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *SignedCheckpoint) GetCheckpoint() *Checkpoint {
+	if x != nil {
+		return x.Checkpoint
+	}
+	return nil
+}
+
+func (x *SignedCheckpoint) GetSigner() uint32 {
+	if x != nil {
+		return x.Signer
+	}
+	return 0
+}
+
+func (x *SignedCheckpoint) GetSignature() []byte {
+	if x != nil {
+		return x.Signature
+	}
+	return nil
+}
+
+// CheckpointCertificate proves that a quorum came to one state.
+type CheckpointCertificate struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Epoch         uint32                 `protobuf:"varint,1,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	Checkpoint    *Checkpoint            `protobuf:"bytes,2,opt,name=checkpoint,proto3" json:"checkpoint,omitempty"` // required
+	Signers       []byte                 `protobuf:"bytes,3,opt,name=signers,proto3" json:"signers,omitempty"`       // as in QuorumCertificate
+	Signature     []byte                 `protobuf:"bytes,4,opt,name=signature,proto3" json:"signature,omitempty"`   // 48 bytes
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CheckpointCertificate) Reset() {
+	*x = CheckpointCertificate{}
+	mi := &file_api_wire_core_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CheckpointCertificate) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CheckpointCertificate) ProtoMessage() {}
+
+func (x *CheckpointCertificate) ProtoReflect() protoreflect.Message {
+	mi := &file_api_wire_core_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CheckpointCertificate.ProtoReflect.Descriptor instead.
+func (*CheckpointCertificate) Descriptor() ([]byte, []int) {
+	return file_api_wire_core_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *CheckpointCertificate) GetEpoch() uint32 {
+	if x != nil {
+		return x.Epoch
+	}
+	return 0
+}
+
+func (x *CheckpointCertificate) GetCheckpoint() *Checkpoint {
+	if x != nil {
+		return x.Checkpoint
+	}
+	return nil
+}
+
+func (x *CheckpointCertificate) GetSigners() []byte {
+	if x != nil {
+		return x.Signers
+	}
+	return nil
+}
+
+func (x *CheckpointCertificate) GetSignature() []byte {
+	if x != nil {
+		return x.Signature
+	}
+	return nil
+}
+
 // BatchRef is how a block names a batch.
 type BatchRef struct {
 	state             protoimpl.MessageState `protogen:"open.v1"`
@@ -368,7 +559,7 @@ type BatchRef struct {
 
 func (x *BatchRef) Reset() {
 	*x = BatchRef{}
-	mi := &file_api_wire_core_proto_msgTypes[4]
+	mi := &file_api_wire_core_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -380,7 +571,7 @@ func (x *BatchRef) String() string {
 func (*BatchRef) ProtoMessage() {}
 
 func (x *BatchRef) ProtoReflect() protoreflect.Message {
-	mi := &file_api_wire_core_proto_msgTypes[4]
+	mi := &file_api_wire_core_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -393,7 +584,7 @@ func (x *BatchRef) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BatchRef.ProtoReflect.Descriptor instead.
 func (*BatchRef) Descriptor() ([]byte, []int) {
-	return file_api_wire_core_proto_rawDescGZIP(), []int{4}
+	return file_api_wire_core_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *BatchRef) GetOrigin() uint32 {
@@ -458,7 +649,7 @@ type Cursor struct {
 
 func (x *Cursor) Reset() {
 	*x = Cursor{}
-	mi := &file_api_wire_core_proto_msgTypes[5]
+	mi := &file_api_wire_core_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -470,7 +661,7 @@ func (x *Cursor) String() string {
 func (*Cursor) ProtoMessage() {}
 
 func (x *Cursor) ProtoReflect() protoreflect.Message {
-	mi := &file_api_wire_core_proto_msgTypes[5]
+	mi := &file_api_wire_core_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -483,7 +674,7 @@ func (x *Cursor) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Cursor.ProtoReflect.Descriptor instead.
 func (*Cursor) Descriptor() ([]byte, []int) {
-	return file_api_wire_core_proto_rawDescGZIP(), []int{5}
+	return file_api_wire_core_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Cursor) GetIncarnationRejoin() uint64 {
@@ -533,7 +724,7 @@ type Block struct {
 
 func (x *Block) Reset() {
 	*x = Block{}
-	mi := &file_api_wire_core_proto_msgTypes[6]
+	mi := &file_api_wire_core_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -545,7 +736,7 @@ func (x *Block) String() string {
 func (*Block) ProtoMessage() {}
 
 func (x *Block) ProtoReflect() protoreflect.Message {
-	mi := &file_api_wire_core_proto_msgTypes[6]
+	mi := &file_api_wire_core_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -558,7 +749,7 @@ func (x *Block) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Block.ProtoReflect.Descriptor instead.
 func (*Block) Descriptor() ([]byte, []int) {
-	return file_api_wire_core_proto_rawDescGZIP(), []int{6}
+	return file_api_wire_core_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Block) GetEpoch() uint32 {
@@ -641,7 +832,7 @@ type Batch struct {
 	Prev              []byte                 `protobuf:"bytes,5,opt,name=prev,proto3" json:"prev,omitempty"` // 32 bytes: the digest of the batch before it in its lane; zero for seq 0
 	Expiry            uint64                 `protobuf:"varint,6,opt,name=expiry,proto3" json:"expiry,omitempty"`
 	Count             uint32                 `protobuf:"varint,7,opt,name=count,proto3" json:"count,omitempty"`        // commands in blob
-	Blob              []byte                 `protobuf:"bytes,8,opt,name=blob,proto3" json:"blob,omitempty"`           // at most batch_bytes_max: count commands, each behind its length as a varint
+	Blob              []byte                 `protobuf:"bytes,8,opt,name=blob,proto3" json:"blob,omitempty"`           // at most batch_bytes_max: count commands, each behind a varint: its length, doubled, and one more if it is the engine's
 	Signature         []byte                 `protobuf:"bytes,9,opt,name=signature,proto3" json:"signature,omitempty"` // 64 bytes: the origin's Ed25519 signature
 	unknownFields     protoimpl.UnknownFields
 	sizeCache         protoimpl.SizeCache
@@ -649,7 +840,7 @@ type Batch struct {
 
 func (x *Batch) Reset() {
 	*x = Batch{}
-	mi := &file_api_wire_core_proto_msgTypes[7]
+	mi := &file_api_wire_core_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -661,7 +852,7 @@ func (x *Batch) String() string {
 func (*Batch) ProtoMessage() {}
 
 func (x *Batch) ProtoReflect() protoreflect.Message {
-	mi := &file_api_wire_core_proto_msgTypes[7]
+	mi := &file_api_wire_core_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -674,7 +865,7 @@ func (x *Batch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Batch.ProtoReflect.Descriptor instead.
 func (*Batch) Descriptor() ([]byte, []int) {
-	return file_api_wire_core_proto_rawDescGZIP(), []int{7}
+	return file_api_wire_core_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Batch) GetOrigin() uint32 {
@@ -770,7 +961,25 @@ const file_api_wire_core_proto_rawDesc = "" +
 	"\x02tc\x18\x04 \x01(\v2 .hotstuffd.v1.TimeoutCertificateR\x02tc\x12&\n" +
 	"\x04vote\x18\x05 \x01(\v2\x12.hotstuffd.v1.VoteR\x04vote\x12\x16\n" +
 	"\x06signer\x18\x06 \x01(\rR\x06signer\x12\x1c\n" +
-	"\tsignature\x18\a \x01(\fR\tsignature\"\xd8\x01\n" +
+	"\tsignature\x18\a \x01(\fR\tsignature\"R\n" +
+	"\n" +
+	"Checkpoint\x12\x16\n" +
+	"\x06height\x18\x01 \x01(\x04R\x06height\x12\x14\n" +
+	"\x05block\x18\x02 \x01(\fR\x05block\x12\x16\n" +
+	"\x06digest\x18\x03 \x01(\fR\x06digest\"\x82\x01\n" +
+	"\x10SignedCheckpoint\x128\n" +
+	"\n" +
+	"checkpoint\x18\x01 \x01(\v2\x18.hotstuffd.v1.CheckpointR\n" +
+	"checkpoint\x12\x16\n" +
+	"\x06signer\x18\x02 \x01(\rR\x06signer\x12\x1c\n" +
+	"\tsignature\x18\x03 \x01(\fR\tsignature\"\x9f\x01\n" +
+	"\x15CheckpointCertificate\x12\x14\n" +
+	"\x05epoch\x18\x01 \x01(\rR\x05epoch\x128\n" +
+	"\n" +
+	"checkpoint\x18\x02 \x01(\v2\x18.hotstuffd.v1.CheckpointR\n" +
+	"checkpoint\x12\x18\n" +
+	"\asigners\x18\x03 \x01(\fR\asigners\x12\x1c\n" +
+	"\tsignature\x18\x04 \x01(\fR\tsignature\"\xd8\x01\n" +
 	"\bBatchRef\x12\x16\n" +
 	"\x06origin\x18\x01 \x01(\rR\x06origin\x12-\n" +
 	"\x12incarnation_rejoin\x18\x02 \x01(\x04R\x11incarnationRejoin\x12-\n" +
@@ -819,30 +1028,35 @@ func file_api_wire_core_proto_rawDescGZIP() []byte {
 	return file_api_wire_core_proto_rawDescData
 }
 
-var file_api_wire_core_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
+var file_api_wire_core_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
 var file_api_wire_core_proto_goTypes = []any{
-	(*QuorumCertificate)(nil),  // 0: hotstuffd.v1.QuorumCertificate
-	(*TimeoutCertificate)(nil), // 1: hotstuffd.v1.TimeoutCertificate
-	(*Vote)(nil),               // 2: hotstuffd.v1.Vote
-	(*Timeout)(nil),            // 3: hotstuffd.v1.Timeout
-	(*BatchRef)(nil),           // 4: hotstuffd.v1.BatchRef
-	(*Cursor)(nil),             // 5: hotstuffd.v1.Cursor
-	(*Block)(nil),              // 6: hotstuffd.v1.Block
-	(*Batch)(nil),              // 7: hotstuffd.v1.Batch
+	(*QuorumCertificate)(nil),     // 0: hotstuffd.v1.QuorumCertificate
+	(*TimeoutCertificate)(nil),    // 1: hotstuffd.v1.TimeoutCertificate
+	(*Vote)(nil),                  // 2: hotstuffd.v1.Vote
+	(*Timeout)(nil),               // 3: hotstuffd.v1.Timeout
+	(*Checkpoint)(nil),            // 4: hotstuffd.v1.Checkpoint
+	(*SignedCheckpoint)(nil),      // 5: hotstuffd.v1.SignedCheckpoint
+	(*CheckpointCertificate)(nil), // 6: hotstuffd.v1.CheckpointCertificate
+	(*BatchRef)(nil),              // 7: hotstuffd.v1.BatchRef
+	(*Cursor)(nil),                // 8: hotstuffd.v1.Cursor
+	(*Block)(nil),                 // 9: hotstuffd.v1.Block
+	(*Batch)(nil),                 // 10: hotstuffd.v1.Batch
 }
 var file_api_wire_core_proto_depIdxs = []int32{
 	0, // 0: hotstuffd.v1.TimeoutCertificate.high_qc:type_name -> hotstuffd.v1.QuorumCertificate
 	0, // 1: hotstuffd.v1.Timeout.high_qc:type_name -> hotstuffd.v1.QuorumCertificate
 	1, // 2: hotstuffd.v1.Timeout.tc:type_name -> hotstuffd.v1.TimeoutCertificate
 	2, // 3: hotstuffd.v1.Timeout.vote:type_name -> hotstuffd.v1.Vote
-	0, // 4: hotstuffd.v1.Block.justify:type_name -> hotstuffd.v1.QuorumCertificate
-	1, // 5: hotstuffd.v1.Block.tc:type_name -> hotstuffd.v1.TimeoutCertificate
-	4, // 6: hotstuffd.v1.Block.payload:type_name -> hotstuffd.v1.BatchRef
-	7, // [7:7] is the sub-list for method output_type
-	7, // [7:7] is the sub-list for method input_type
-	7, // [7:7] is the sub-list for extension type_name
-	7, // [7:7] is the sub-list for extension extendee
-	0, // [0:7] is the sub-list for field type_name
+	4, // 4: hotstuffd.v1.SignedCheckpoint.checkpoint:type_name -> hotstuffd.v1.Checkpoint
+	4, // 5: hotstuffd.v1.CheckpointCertificate.checkpoint:type_name -> hotstuffd.v1.Checkpoint
+	0, // 6: hotstuffd.v1.Block.justify:type_name -> hotstuffd.v1.QuorumCertificate
+	1, // 7: hotstuffd.v1.Block.tc:type_name -> hotstuffd.v1.TimeoutCertificate
+	7, // 8: hotstuffd.v1.Block.payload:type_name -> hotstuffd.v1.BatchRef
+	9, // [9:9] is the sub-list for method output_type
+	9, // [9:9] is the sub-list for method input_type
+	9, // [9:9] is the sub-list for extension type_name
+	9, // [9:9] is the sub-list for extension extendee
+	0, // [0:9] is the sub-list for field type_name
 }
 
 func init() { file_api_wire_core_proto_init() }
@@ -856,7 +1070,7 @@ func file_api_wire_core_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_api_wire_core_proto_rawDesc), len(file_api_wire_core_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   8,
+			NumMessages:   11,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

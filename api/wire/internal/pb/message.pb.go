@@ -36,6 +36,8 @@ type Envelope struct {
 	//	*Envelope_BlockResponse
 	//	*Envelope_Batch
 	//	*Envelope_BatchRequest
+	//	*Envelope_RejoinRequest
+	//	*Envelope_Checkpoint
 	Message       isEnvelope_Message `protobuf_oneof:"message"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -150,6 +152,24 @@ func (x *Envelope) GetBatchRequest() *BatchRequest {
 	return nil
 }
 
+func (x *Envelope) GetRejoinRequest() *RejoinRequest {
+	if x != nil {
+		if x, ok := x.Message.(*Envelope_RejoinRequest); ok {
+			return x.RejoinRequest
+		}
+	}
+	return nil
+}
+
+func (x *Envelope) GetCheckpoint() *CheckpointMessage {
+	if x != nil {
+		if x, ok := x.Message.(*Envelope_Checkpoint); ok {
+			return x.Checkpoint
+		}
+	}
+	return nil
+}
+
 type isEnvelope_Message interface {
 	isEnvelope_Message()
 }
@@ -186,6 +206,14 @@ type Envelope_BatchRequest struct {
 	BatchRequest *BatchRequest `protobuf:"bytes,8,opt,name=batch_request,json=batchRequest,proto3,oneof"`
 }
 
+type Envelope_RejoinRequest struct {
+	RejoinRequest *RejoinRequest `protobuf:"bytes,9,opt,name=rejoin_request,json=rejoinRequest,proto3,oneof"`
+}
+
+type Envelope_Checkpoint struct {
+	Checkpoint *CheckpointMessage `protobuf:"bytes,10,opt,name=checkpoint,proto3,oneof"`
+}
+
 func (*Envelope_Proposal) isEnvelope_Message() {}
 
 func (*Envelope_Vote) isEnvelope_Message() {}
@@ -201,6 +229,10 @@ func (*Envelope_BlockResponse) isEnvelope_Message() {}
 func (*Envelope_Batch) isEnvelope_Message() {}
 
 func (*Envelope_BatchRequest) isEnvelope_Message() {}
+
+func (*Envelope_RejoinRequest) isEnvelope_Message() {}
+
+func (*Envelope_Checkpoint) isEnvelope_Message() {}
 
 // Proposal carries a leader's block.
 type Proposal struct {
@@ -542,6 +574,134 @@ func (x *BlockResponse) GetBlocks() []*Block {
 	return nil
 }
 
+// RejoinRequest asks that the sender's nonce be ordered: it has lost its safety state, and signs nothing before that.
+type RejoinRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Nonce         []byte                 `protobuf:"bytes,1,opt,name=nonce,proto3" json:"nonce,omitempty"` // 32 bytes, drawn after the loss
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RejoinRequest) Reset() {
+	*x = RejoinRequest{}
+	mi := &file_api_wire_message_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RejoinRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RejoinRequest) ProtoMessage() {}
+
+func (x *RejoinRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_api_wire_message_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RejoinRequest.ProtoReflect.Descriptor instead.
+func (*RejoinRequest) Descriptor() ([]byte, []int) {
+	return file_api_wire_message_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *RejoinRequest) GetNonce() []byte {
+	if x != nil {
+		return x.Nonce
+	}
+	return nil
+}
+
+// CheckpointMessage carries one replica's signature of its state, or the certificate of a quorum's: exactly one is set.
+type CheckpointMessage struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Types that are valid to be assigned to Checkpoint:
+	//
+	//	*CheckpointMessage_Signed
+	//	*CheckpointMessage_Certificate
+	Checkpoint    isCheckpointMessage_Checkpoint `protobuf_oneof:"checkpoint"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CheckpointMessage) Reset() {
+	*x = CheckpointMessage{}
+	mi := &file_api_wire_message_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CheckpointMessage) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CheckpointMessage) ProtoMessage() {}
+
+func (x *CheckpointMessage) ProtoReflect() protoreflect.Message {
+	mi := &file_api_wire_message_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CheckpointMessage.ProtoReflect.Descriptor instead.
+func (*CheckpointMessage) Descriptor() ([]byte, []int) {
+	return file_api_wire_message_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *CheckpointMessage) GetCheckpoint() isCheckpointMessage_Checkpoint {
+	if x != nil {
+		return x.Checkpoint
+	}
+	return nil
+}
+
+func (x *CheckpointMessage) GetSigned() *SignedCheckpoint {
+	if x != nil {
+		if x, ok := x.Checkpoint.(*CheckpointMessage_Signed); ok {
+			return x.Signed
+		}
+	}
+	return nil
+}
+
+func (x *CheckpointMessage) GetCertificate() *CheckpointCertificate {
+	if x != nil {
+		if x, ok := x.Checkpoint.(*CheckpointMessage_Certificate); ok {
+			return x.Certificate
+		}
+	}
+	return nil
+}
+
+type isCheckpointMessage_Checkpoint interface {
+	isCheckpointMessage_Checkpoint()
+}
+
+type CheckpointMessage_Signed struct {
+	Signed *SignedCheckpoint `protobuf:"bytes,1,opt,name=signed,proto3,oneof"`
+}
+
+type CheckpointMessage_Certificate struct {
+	Certificate *CheckpointCertificate `protobuf:"bytes,2,opt,name=certificate,proto3,oneof"`
+}
+
+func (*CheckpointMessage_Signed) isCheckpointMessage_Checkpoint() {}
+
+func (*CheckpointMessage_Certificate) isCheckpointMessage_Checkpoint() {}
+
 // BatchRequest asks for batches by digest.
 type BatchRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -552,7 +712,7 @@ type BatchRequest struct {
 
 func (x *BatchRequest) Reset() {
 	*x = BatchRequest{}
-	mi := &file_api_wire_message_proto_msgTypes[7]
+	mi := &file_api_wire_message_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -564,7 +724,7 @@ func (x *BatchRequest) String() string {
 func (*BatchRequest) ProtoMessage() {}
 
 func (x *BatchRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_api_wire_message_proto_msgTypes[7]
+	mi := &file_api_wire_message_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -577,7 +737,7 @@ func (x *BatchRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BatchRequest.ProtoReflect.Descriptor instead.
 func (*BatchRequest) Descriptor() ([]byte, []int) {
-	return file_api_wire_message_proto_rawDescGZIP(), []int{7}
+	return file_api_wire_message_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *BatchRequest) GetDigests() [][]byte {
@@ -591,7 +751,7 @@ var File_api_wire_message_proto protoreflect.FileDescriptor
 
 const file_api_wire_message_proto_rawDesc = "" +
 	"\n" +
-	"\x16api/wire/message.proto\x12\fhotstuffd.v1\x1a\x13api/wire/core.proto\"\xf5\x03\n" +
+	"\x16api/wire/message.proto\x12\fhotstuffd.v1\x1a\x13api/wire/core.proto\"\xfe\x04\n" +
 	"\bEnvelope\x124\n" +
 	"\bproposal\x18\x01 \x01(\v2\x16.hotstuffd.v1.ProposalH\x00R\bproposal\x12/\n" +
 	"\x04vote\x18\x02 \x01(\v2\x19.hotstuffd.v1.VoteMessageH\x00R\x04vote\x128\n" +
@@ -600,7 +760,12 @@ const file_api_wire_message_proto_rawDesc = "" +
 	"\rblock_request\x18\x05 \x01(\v2\x1a.hotstuffd.v1.BlockRequestH\x00R\fblockRequest\x12D\n" +
 	"\x0eblock_response\x18\x06 \x01(\v2\x1b.hotstuffd.v1.BlockResponseH\x00R\rblockResponse\x12+\n" +
 	"\x05batch\x18\a \x01(\v2\x13.hotstuffd.v1.BatchH\x00R\x05batch\x12A\n" +
-	"\rbatch_request\x18\b \x01(\v2\x1a.hotstuffd.v1.BatchRequestH\x00R\fbatchRequestB\t\n" +
+	"\rbatch_request\x18\b \x01(\v2\x1a.hotstuffd.v1.BatchRequestH\x00R\fbatchRequest\x12D\n" +
+	"\x0erejoin_request\x18\t \x01(\v2\x1b.hotstuffd.v1.RejoinRequestH\x00R\rrejoinRequest\x12A\n" +
+	"\n" +
+	"checkpoint\x18\n" +
+	" \x01(\v2\x1f.hotstuffd.v1.CheckpointMessageH\x00R\n" +
+	"checkpointB\t\n" +
 	"\amessage\"5\n" +
 	"\bProposal\x12)\n" +
 	"\x05block\x18\x01 \x01(\v2\x13.hotstuffd.v1.BlockR\x05block\"_\n" +
@@ -619,7 +784,14 @@ const file_api_wire_message_proto_rawDesc = "" +
 	"\x04from\x18\x02 \x01(\x04R\x04from\"T\n" +
 	"\rBlockResponse\x12\x16\n" +
 	"\x06target\x18\x01 \x01(\fR\x06target\x12+\n" +
-	"\x06blocks\x18\x02 \x03(\v2\x13.hotstuffd.v1.BlockR\x06blocks\"(\n" +
+	"\x06blocks\x18\x02 \x03(\v2\x13.hotstuffd.v1.BlockR\x06blocks\"%\n" +
+	"\rRejoinRequest\x12\x14\n" +
+	"\x05nonce\x18\x01 \x01(\fR\x05nonce\"\xa4\x01\n" +
+	"\x11CheckpointMessage\x128\n" +
+	"\x06signed\x18\x01 \x01(\v2\x1e.hotstuffd.v1.SignedCheckpointH\x00R\x06signed\x12G\n" +
+	"\vcertificate\x18\x02 \x01(\v2#.hotstuffd.v1.CheckpointCertificateH\x00R\vcertificateB\f\n" +
+	"\n" +
+	"checkpoint\"(\n" +
 	"\fBatchRequest\x12\x18\n" +
 	"\adigests\x18\x01 \x03(\fR\adigestsB5Z3github.com/hotstuffd/hotstuffd/api/wire/internal/pbb\x06proto3"
 
@@ -635,23 +807,27 @@ func file_api_wire_message_proto_rawDescGZIP() []byte {
 	return file_api_wire_message_proto_rawDescData
 }
 
-var file_api_wire_message_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
+var file_api_wire_message_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
 var file_api_wire_message_proto_goTypes = []any{
-	(*Envelope)(nil),           // 0: hotstuffd.v1.Envelope
-	(*Proposal)(nil),           // 1: hotstuffd.v1.Proposal
-	(*VoteMessage)(nil),        // 2: hotstuffd.v1.VoteMessage
-	(*TimeoutMessage)(nil),     // 3: hotstuffd.v1.TimeoutMessage
-	(*CertificateMessage)(nil), // 4: hotstuffd.v1.CertificateMessage
-	(*BlockRequest)(nil),       // 5: hotstuffd.v1.BlockRequest
-	(*BlockResponse)(nil),      // 6: hotstuffd.v1.BlockResponse
-	(*BatchRequest)(nil),       // 7: hotstuffd.v1.BatchRequest
-	(*Batch)(nil),              // 8: hotstuffd.v1.Batch
-	(*Block)(nil),              // 9: hotstuffd.v1.Block
-	(*Vote)(nil),               // 10: hotstuffd.v1.Vote
-	(*Cursor)(nil),             // 11: hotstuffd.v1.Cursor
-	(*Timeout)(nil),            // 12: hotstuffd.v1.Timeout
-	(*QuorumCertificate)(nil),  // 13: hotstuffd.v1.QuorumCertificate
-	(*TimeoutCertificate)(nil), // 14: hotstuffd.v1.TimeoutCertificate
+	(*Envelope)(nil),              // 0: hotstuffd.v1.Envelope
+	(*Proposal)(nil),              // 1: hotstuffd.v1.Proposal
+	(*VoteMessage)(nil),           // 2: hotstuffd.v1.VoteMessage
+	(*TimeoutMessage)(nil),        // 3: hotstuffd.v1.TimeoutMessage
+	(*CertificateMessage)(nil),    // 4: hotstuffd.v1.CertificateMessage
+	(*BlockRequest)(nil),          // 5: hotstuffd.v1.BlockRequest
+	(*BlockResponse)(nil),         // 6: hotstuffd.v1.BlockResponse
+	(*RejoinRequest)(nil),         // 7: hotstuffd.v1.RejoinRequest
+	(*CheckpointMessage)(nil),     // 8: hotstuffd.v1.CheckpointMessage
+	(*BatchRequest)(nil),          // 9: hotstuffd.v1.BatchRequest
+	(*Batch)(nil),                 // 10: hotstuffd.v1.Batch
+	(*Block)(nil),                 // 11: hotstuffd.v1.Block
+	(*Vote)(nil),                  // 12: hotstuffd.v1.Vote
+	(*Cursor)(nil),                // 13: hotstuffd.v1.Cursor
+	(*Timeout)(nil),               // 14: hotstuffd.v1.Timeout
+	(*QuorumCertificate)(nil),     // 15: hotstuffd.v1.QuorumCertificate
+	(*TimeoutCertificate)(nil),    // 16: hotstuffd.v1.TimeoutCertificate
+	(*SignedCheckpoint)(nil),      // 17: hotstuffd.v1.SignedCheckpoint
+	(*CheckpointCertificate)(nil), // 18: hotstuffd.v1.CheckpointCertificate
 }
 var file_api_wire_message_proto_depIdxs = []int32{
 	1,  // 0: hotstuffd.v1.Envelope.proposal:type_name -> hotstuffd.v1.Proposal
@@ -660,21 +836,25 @@ var file_api_wire_message_proto_depIdxs = []int32{
 	4,  // 3: hotstuffd.v1.Envelope.certificate:type_name -> hotstuffd.v1.CertificateMessage
 	5,  // 4: hotstuffd.v1.Envelope.block_request:type_name -> hotstuffd.v1.BlockRequest
 	6,  // 5: hotstuffd.v1.Envelope.block_response:type_name -> hotstuffd.v1.BlockResponse
-	8,  // 6: hotstuffd.v1.Envelope.batch:type_name -> hotstuffd.v1.Batch
-	7,  // 7: hotstuffd.v1.Envelope.batch_request:type_name -> hotstuffd.v1.BatchRequest
-	9,  // 8: hotstuffd.v1.Proposal.block:type_name -> hotstuffd.v1.Block
-	10, // 9: hotstuffd.v1.VoteMessage.vote:type_name -> hotstuffd.v1.Vote
-	11, // 10: hotstuffd.v1.VoteMessage.held:type_name -> hotstuffd.v1.Cursor
-	12, // 11: hotstuffd.v1.TimeoutMessage.timeout:type_name -> hotstuffd.v1.Timeout
-	11, // 12: hotstuffd.v1.TimeoutMessage.held:type_name -> hotstuffd.v1.Cursor
-	13, // 13: hotstuffd.v1.CertificateMessage.qc:type_name -> hotstuffd.v1.QuorumCertificate
-	14, // 14: hotstuffd.v1.CertificateMessage.tc:type_name -> hotstuffd.v1.TimeoutCertificate
-	9,  // 15: hotstuffd.v1.BlockResponse.blocks:type_name -> hotstuffd.v1.Block
-	16, // [16:16] is the sub-list for method output_type
-	16, // [16:16] is the sub-list for method input_type
-	16, // [16:16] is the sub-list for extension type_name
-	16, // [16:16] is the sub-list for extension extendee
-	0,  // [0:16] is the sub-list for field type_name
+	10, // 6: hotstuffd.v1.Envelope.batch:type_name -> hotstuffd.v1.Batch
+	9,  // 7: hotstuffd.v1.Envelope.batch_request:type_name -> hotstuffd.v1.BatchRequest
+	7,  // 8: hotstuffd.v1.Envelope.rejoin_request:type_name -> hotstuffd.v1.RejoinRequest
+	8,  // 9: hotstuffd.v1.Envelope.checkpoint:type_name -> hotstuffd.v1.CheckpointMessage
+	11, // 10: hotstuffd.v1.Proposal.block:type_name -> hotstuffd.v1.Block
+	12, // 11: hotstuffd.v1.VoteMessage.vote:type_name -> hotstuffd.v1.Vote
+	13, // 12: hotstuffd.v1.VoteMessage.held:type_name -> hotstuffd.v1.Cursor
+	14, // 13: hotstuffd.v1.TimeoutMessage.timeout:type_name -> hotstuffd.v1.Timeout
+	13, // 14: hotstuffd.v1.TimeoutMessage.held:type_name -> hotstuffd.v1.Cursor
+	15, // 15: hotstuffd.v1.CertificateMessage.qc:type_name -> hotstuffd.v1.QuorumCertificate
+	16, // 16: hotstuffd.v1.CertificateMessage.tc:type_name -> hotstuffd.v1.TimeoutCertificate
+	11, // 17: hotstuffd.v1.BlockResponse.blocks:type_name -> hotstuffd.v1.Block
+	17, // 18: hotstuffd.v1.CheckpointMessage.signed:type_name -> hotstuffd.v1.SignedCheckpoint
+	18, // 19: hotstuffd.v1.CheckpointMessage.certificate:type_name -> hotstuffd.v1.CheckpointCertificate
+	20, // [20:20] is the sub-list for method output_type
+	20, // [20:20] is the sub-list for method input_type
+	20, // [20:20] is the sub-list for extension type_name
+	20, // [20:20] is the sub-list for extension extendee
+	0,  // [0:20] is the sub-list for field type_name
 }
 
 func init() { file_api_wire_message_proto_init() }
@@ -692,10 +872,16 @@ func file_api_wire_message_proto_init() {
 		(*Envelope_BlockResponse)(nil),
 		(*Envelope_Batch)(nil),
 		(*Envelope_BatchRequest)(nil),
+		(*Envelope_RejoinRequest)(nil),
+		(*Envelope_Checkpoint)(nil),
 	}
 	file_api_wire_message_proto_msgTypes[4].OneofWrappers = []any{
 		(*CertificateMessage_Qc)(nil),
 		(*CertificateMessage_Tc)(nil),
+	}
+	file_api_wire_message_proto_msgTypes[8].OneofWrappers = []any{
+		(*CheckpointMessage_Signed)(nil),
+		(*CheckpointMessage_Certificate)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -703,7 +889,7 @@ func file_api_wire_message_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_api_wire_message_proto_rawDesc), len(file_api_wire_message_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   8,
+			NumMessages:   10,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

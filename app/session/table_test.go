@@ -1,0 +1,165 @@
+package session_test
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/hotstuffd/hotstuffd/app/session"
+	"pgregory.net/rapid"
+)
+
+var wide = session.Limits{Sessions: 1000, Bytes: 1 << 30}
+
+// once has "n" executed under a number, and tells what came of it. n counts executions.
+func once(t *session.Table, id, seq uint64, n *int) (string, session.Outcome) {
+	reply, o := t.Once(id, seq, []byte("before "), func(b []byte) []byte {
+		*n++
+		return fmt.Appendf(b, "%d", *n)
+	})
+	return strings.TrimPrefix(string(reply), "before "), o
+}
+
+// The first result of a number is the only one, in whatever order numbers come.
+func TestResultsAreFirstOnes(t *testing.T) {
+	table, n := session.NewTable(wide), 0
+	id := table.Open([32]byte{1})
+	for _, step := range []struct {
+		seq     uint64
+		result  string
+		outcome session.Outcome
+	}{
+		{1, "1", session.Done}, {1, "1", session.Done}, {3, "2", session.Done}, {2, "3", session.Done}, {3, "2", session.Done}, {2, "3", session.Done},
+		{0, "", session.Invalid}, {4 + session.Window, "", session.Ahead}, {1 << 63, "", session.Ahead}, {3 + session.Window, "4", session.Done},
+		{4, "5", session.Done}, {4 + session.Window, "6", session.Done},
+	} {
+		if result, o := once(table, id, step.seq, &n); result != step.result || o != step.outcome {
+			t.Errorf("number %d: %q, outcome %d; want %q, %d", step.seq, result, o, step.result, step.outcome)
+		}
+	}
+	if result, o := once(table, id+1, 1, &n); o != session.Expired || result != "" {
+		t.Errorf("a session that nobody opened: %q, outcome %d", result, o)
+	}
+}
+
+// What is executed is executed once, whatever is sent: results come back while they are kept, and are said to be gone
+// afterwards. Tables that were told the same are the same, bounded, and their digests tell every difference.
+func TestAnyOrderIsExactlyOnce(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		limits := session.Limits{Sessions: rapid.IntRange(1, 5).Draw(rt, "sessions"), Bytes: rapid.IntRange(1, 200_000).Draw(rt, "bytes")}
+		table, twin := session.NewTable(limits), session.NewTable(limits)
+		type key struct{ id, seq uint64 }
+		results := map[key]string{}
+		next := map[uint64]uint64{}
+		var ids []uint64
+		for step := range rapid.IntRange(1, 600).Draw(rt, "steps") {
+			if len(ids) == 0 || rapid.IntRange(0, 40).Draw(rt, "open") == 0 {
+				place := [32]byte{byte(step), byte(step >> 8)}
+				id := table.Open(place)
+				if other := twin.Open(place); other != id || id == 0 || id >= 1<<63 || next[id] != 0 {
+					rt.Fatalf("opened %d and %d", id, other)
+				}
+				ids, next[id] = append(ids, id), 1
+				continue
+			}
+			id := rapid.SampledFrom(ids).Draw(rt, "id")
+			seq := next[id] + uint64(rapid.IntRange(0, 3).Draw(rt, "ahead"))
+			if back := uint64(rapid.IntRange(0, 400).Draw(rt, "back")); back < seq && rapid.Bool().Draw(rt, "retry") {
+				seq -= back
+			}
+			size := rapid.SampledFrom([]int{0, 1, 100, session.ResultBytesMax, session.ResultBytesMax + 1}).Draw(rt, "size")
+			executed := 0
+			apply := func(b []byte) []byte {
+				executed++
+				return append(b, bytes.Repeat([]byte{byte(step)}, size)...)
+			}
+			reply, o := table.Once(id, seq, nil, apply)
+			twice, o2 := twin.Once(id, seq, nil, apply)
+			if string(twice) != string(reply) || o != o2 {
+				rt.Fatal("two tables answer differently")
+			}
+			before, was := results[key{id, seq}]
+			switch {
+			case executed > 0 && (was || executed != 2 || o != session.Done):
+				rt.Fatalf("number %d of %d: executed %d times in two tables, was executed: %v, outcome %d", seq, id, executed, was, o)
+			case executed == 0 && o == session.Done && (!was || string(reply) != before):
+				rt.Fatalf("number %d of %d: result %q, the first one was %q", seq, id, reply, before)
+			case o != session.Done && len(reply) > 0:
+				rt.Fatal("a result with a refusal")
+			case executed > 0:
+				results[key{id, seq}] = string(reply)
+			}
+			for next[id] > 0 {
+				if _, ok := results[key{id, next[id]}]; !ok {
+					break
+				}
+				next[id]++
+			}
+			if table.Len() > limits.Sessions || table.Bytes() > limits.Bytes && table.Len() > 1 {
+				rt.Fatalf("%d sessions of %d bytes, limits %+v", table.Len(), table.Bytes(), limits)
+			}
+			if rapid.IntRange(0, 9).Draw(rt, "digest") == 0 && table.Digest() != twin.Digest() {
+				rt.Fatal("digests differ")
+			}
+		}
+		if table.Digest() != twin.Digest() {
+			rt.Fatal("digests differ")
+		}
+		twin.Open([32]byte{0xff})
+		if table.Digest() == twin.Digest() {
+			rt.Fatal("a session more, and the same digest")
+		}
+	})
+}
+
+// The session that was unused for longest goes first, and what it had executed is never executed again.
+func TestEviction(t *testing.T) {
+	table, n := session.NewTable(session.Limits{Sessions: 2, Bytes: 1 << 20}), 0
+	a, b := table.Open([32]byte{1}), table.Open([32]byte{2})
+	once(table, a, 1, &n)
+	c := table.Open([32]byte{3})
+	for id, want := range map[uint64]session.Outcome{a: session.Done, b: session.Expired, c: session.Done} {
+		if _, o := once(table, id, 1, &n); o != want {
+			t.Errorf("session %d: outcome %d, want %d", id, o, want)
+		}
+	}
+	if n != 2 {
+		t.Errorf("%d executed, want 2", n)
+	}
+}
+
+// Which session goes next is part of the state: two tables that differ in it would come to differ in their sessions.
+func TestDigestCoversTheOrderOfUse(t *testing.T) {
+	make2 := func() (*session.Table, uint64, uint64) {
+		table := session.NewTable(wide)
+		return table, table.Open([32]byte{1}), table.Open([32]byte{2})
+	}
+	n := 0
+	one, a, _ := make2()
+	other, _, b := make2()
+	once(one, a, 0, &n)
+	once(other, b, 0, &n)
+	if one.Digest() == other.Digest() {
+		t.Error("another order of use, and the same digest")
+	}
+}
+
+// FuzzParse: any bytes are parsed or refused, and what is parsed is what was appended.
+func FuzzParse(f *testing.F) {
+	f.Add(session.AppendOpen(nil)[1:])
+	f.Add(append(session.AppendOnce(nil, 7, 9, 3), "abc"...)[1:])
+	f.Fuzz(func(t *testing.T, body []byte) {
+		c, ok := session.Parse(body)
+		if !ok {
+			return
+		}
+		again := session.AppendOpen(nil)
+		if !c.Open {
+			again = append(session.AppendOnce(nil, c.ID, c.Seq, len(c.Command)), c.Command...)
+		}
+		if !bytes.HasSuffix(again, body) {
+			t.Fatalf("%x became %x", body, again)
+		}
+	})
+}

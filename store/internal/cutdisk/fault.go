@@ -1,0 +1,151 @@
+package cutdisk
+
+import (
+	"errors"
+	"io/fs"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+)
+
+// ErrIO is what a failing operation gives.
+var ErrIO = errors.New("input/output error (injected)")
+
+// faults are the disk's troubles to come.
+type faults struct {
+	after int64 // operations until the first that fails, counted down
+	count int64 // how many fail from there on
+	seed  uint64
+	full  bool
+	room  int64 // bytes that files may still grow by, if full
+}
+
+// Fail makes operation number after from now fail, counted from 1, and the count-1 operations behind it. A failed write
+// leaves a part of its bytes, a failed Sync any part of the changes, every other failed operation nothing.
+func (d *Disk) Fail(after, count int64, seed uint64) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.faults = faults{after: after, count: count, seed: seed, full: d.faults.full, room: d.faults.room}
+}
+
+// Fill leaves room for files to grow by so many bytes; then writes fail with ENOSPC, after a part of their bytes. What
+// is removed makes no room.
+func (d *Disk) Fill(room int64) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.faults.full, d.faults.room = true, room
+}
+
+// Mend ends all troubles.
+func (d *Disk) Mend() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.faults = faults{}
+}
+
+// do does an operation if no trouble comes between. The disk is locked.
+func (d *Disk) do(o op) (int, error) {
+	err := d.trouble(&o)
+	if err != nil && o.kind != opWrite && o.kind != opFailSync {
+		return 0, err
+	}
+	if d.trace != nil {
+		d.trace.ops = append(d.trace.ops, o)
+	}
+	return d.apply(o), err
+}
+
+// trouble returns why the operation fails, if it does, and makes it what it comes to then.
+func (d *Disk) trouble(o *op) error {
+	f := &d.faults
+	if f.after > 0 {
+		f.after--
+	}
+	if f.after == 0 && f.count > 0 {
+		f.count--
+		rng := rand.New(rand.NewPCG(f.seed, uint64(f.count)))
+		switch o.kind {
+		case opWrite:
+			o.data = o.data[:rng.IntN(len(o.data)+1)]
+		case opSync:
+			o.kind, o.seed = opFailSync, rng.Uint64()
+		}
+		return &fs.PathError{Op: kindNames[o.kind], Path: d.path(o.node), Err: ErrIO}
+	}
+	if f.full {
+		return d.fill(o)
+	}
+	return nil
+}
+
+func (d *Disk) fill(o *op) error {
+	var grows int64
+	switch size := d.nodes[o.node].now.size; o.kind {
+	case opWrite:
+		grows = max(0, o.off+int64(len(o.data))-size)
+	case opAllocate:
+		grows = max(0, o.size-size)
+	case opCreate, opMkdir:
+		grows = 1 // a name takes some room too
+	}
+	if grows <= d.faults.room {
+		d.faults.room -= grows
+		return nil
+	}
+	if o.kind == opWrite {
+		o.data = o.data[:int64(len(o.data))-grows+d.faults.room]
+		d.faults.room = 0
+	}
+	return &fs.PathError{Op: kindNames[o.kind], Path: d.path(o.node), Err: syscall.ENOSPC}
+}
+
+// Gate holds back what LevelDB does beside its caller, so that a schedule can be chosen: writes and syncs of tables and
+// manifests. All else passes.
+type Gate struct {
+	mu      sync.Mutex
+	waiting []waiter
+}
+
+type waiter struct {
+	label string
+	pass  chan struct{}
+}
+
+// Hold puts a gate in front of the disk.
+func (d *Disk) Hold(g *Gate) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.gate = g
+}
+
+// wait returns when the gate lets the caller pass. The disk is not locked.
+func (d *Disk) wait(label string) {
+	d.mu.Lock()
+	g := d.gate
+	d.mu.Unlock()
+	if g == nil {
+		return
+	}
+	pass := make(chan struct{})
+	g.mu.Lock()
+	g.waiting = append(g.waiting, waiter{label, pass})
+	g.mu.Unlock()
+	<-pass
+}
+
+// Pass lets one of those who wait pass, and tells whether anybody waited. The choice is by choose, which gets their
+// number, and independent of the order in which they came.
+func (g *Gate) Pass(choose func(n int) int) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if len(g.waiting) == 0 {
+		return false
+	}
+	slices.SortFunc(g.waiting, func(a, b waiter) int { return strings.Compare(a.label, b.label) })
+	i := choose(len(g.waiting))
+	close(g.waiting[i].pass)
+	g.waiting = slices.Delete(g.waiting, i, i+1)
+	return true
+}

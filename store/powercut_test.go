@@ -1,0 +1,238 @@
+package store_test
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/hotstuffd/hotstuffd/store"
+	"github.com/hotstuffd/hotstuffd/store/internal/cutdisk"
+)
+
+// cuts counts what a campaign has seen.
+type cuts struct {
+	positions, images, repeats, unborn, ahead atomic.Int64
+}
+
+func (n *cuts) String() string {
+	images, unborn, ahead := n.images.Load(), n.unborn.Load(), n.ahead.Load()
+	return fmt.Sprintf("%d power cuts at %d operations: %d found what was acknowledged, %d the call under way besides, %d no store yet "+
+		"(%d more were equal to others)", images, n.positions.Load(), images-unborn-ahead, ahead, unborn, n.repeats.Load())
+}
+
+// The power may fail at any operation on the disk, and whatever is not synced then may be there, or not, or in part. The
+// store always opens again. It has everything that was acknowledged and, of the call under way, all or nothing. It goes
+// on as if nothing had been (S9, S13, S17).
+func TestPowerCuts(t *testing.T) {
+	var n cuts
+	t.Run("seeds", func(t *testing.T) {
+		for seed := range ofCampaign[uint64](16, 2) {
+			t.Run(fmt.Sprint(seed), func(t *testing.T) {
+				t.Parallel()
+				r := record(t, seed, ofCampaign(60, 25))
+				r.everywhere(t, "cut", r.trace, unborn, ofCampaign(3, 1000), &n, r.survives)
+			})
+		}
+	})
+	t.Log(&n)
+	if want := ofCampaign[int64](20_000, 500); n.images.Load() < want && *replay == "" {
+		t.Errorf("%d power cuts, want %d at least", n.images.Load(), want)
+	}
+}
+
+// The power may fail again while the store is being repaired, and a process may be killed before the power fails: what
+// it wrote is read by the next one, and yet is not durable. Nothing that a repaired store has shown goes away.
+func TestPowerCutsDuringRecovery(t *testing.T) {
+	var n cuts
+	t.Run("seeds", func(t *testing.T) {
+		for seed := range ofCampaign[uint64](8, 2) {
+			t.Run(fmt.Sprint(seed), func(t *testing.T) {
+				t.Parallel()
+				r := record(t, 1000+seed, 40)
+				r.killEverywhere(t, ofCampaign[uint64](12, 150), 3, &n)
+			})
+		}
+	})
+	t.Log(&n)
+	if want := ofCampaign[int64](5_000, 100); n.images.Load() < want && *replay == "" {
+		t.Errorf("%d power cuts, want %d at least", n.images.Load(), want)
+	}
+}
+
+// The same before every sync of a short history, which begins a segment and votes.
+func TestKillThenPowerCut(t *testing.T) {
+	r := record(t, 18, 6)
+	end := r.trace.Play()
+	for end.Next() {
+	}
+	if files := end.Disk.Files(); !slices.Contains(files, "store/payload/00000002.seg") {
+		t.Fatalf("no second segment was begun: %v", files)
+	}
+	var n cuts
+	r.killEverywhere(t, 1, 1<<30, &n)
+	t.Log(&n)
+}
+
+// killEverywhere ends the process at one operation of share, now and then by a power cut, opens what is left, and cuts the
+// power on the way.
+func (r *recording) killEverywhere(t *testing.T, share uint64, stride int, n *cuts) {
+	at := unborn
+	for p := r.trace.Play(); p.Next(); {
+		p.Marks(func(note any) { at = note.(progress) })
+		name := pointOf("recovery", r.seed, p.At())
+		if name.seed()%share != 0 || share == 1 && (!p.BeforeSync() || at == unborn) {
+			continue
+		}
+		image := p.Disk.Kill()
+		if share > 1 && name.seed()/share%3 == 0 {
+			image, _ = p.Disk.Cut(cutdisk.Mixed, name.seed())
+		}
+		r.twice(t, name, image, at, stride, n)
+	}
+}
+
+// opened is a note of a trace: the store was repaired, and has so many steps. went: it went on from there.
+type opened struct{ done int }
+type went struct{ done int }
+
+// twice opens an image, goes on, and cuts the power everywhere on that way.
+func (r *recording) twice(t *testing.T, name point, image *cutdisk.Disk, at progress, stride int, n *cuts) {
+	again := &recording{history: r.history, repair: true}
+	inBubble(t, func(t *testing.T) {
+		again.trace = image.Record()
+		c := newSchedule(image, identity, name.seed())
+		s, err := c.tryOpen()
+		if at == unborn && err != nil {
+			return // Init was not done
+		}
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		done, err := r.holds(s, max(0, at.done), at.begun)
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		image.Mark(opened{done})
+		if err := c.run(func() error { return r.goOn(s, done) }); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		image.Mark(went{done})
+		c.close(t, s)
+	})
+	again.everywhere(t, string(name), again.trace, at, stride, n, func(image *cutdisk.Disk, now any, n *cuts) error {
+		switch now := now.(type) {
+		case opened: // going on may have begun
+			return r.opens(image, func(s *store.Store) error {
+				if r.wentOn(s, now.done) == nil {
+					return nil
+				}
+				return r.atLeast(s, now.done)
+			})
+		case went:
+			return r.opens(image, func(s *store.Store) error { return r.wentOn(s, now.done) })
+		default:
+			return r.survives(image, at, n)
+		}
+	})
+}
+
+// everywhere cuts the power before and after each operation of a trace and checks what is left; now is the newest note of
+// the trace. Of the images that differ, one in stride is checked, and at least one at each place. In the trace of a repair
+// the places are those before a sync.
+func (r *recording) everywhere(t *testing.T, name string, trace *cutdisk.Trace, now any, stride int, n *cuts,
+	check func(image *cutdisk.Disk, now any, n *cuts) error) {
+	different := 0
+	for p := trace.Play(); ; {
+		p.Marks(func(note any) { now = note })
+		if r.repair && !p.BeforeSync() {
+			p.Next()
+			continue
+		}
+		n.positions.Add(1)
+		seen := map[string]bool{}
+		for loss := range cutdisk.Losses {
+			for variant := range variants(loss) {
+				name := pointOf(name, r.seed, p.At(), loss, variant)
+				image, fates := p.Disk.Cut(loss, name.seed())
+				if seen[fates] {
+					n.repeats.Add(1)
+					continue
+				}
+				if different++; len(seen) > 0 && different%stride != 0 {
+					continue
+				}
+				seen[fates] = true
+				if !name.chosen() {
+					continue
+				}
+				n.images.Add(1)
+				if err := check(image, now, n); err != nil {
+					t.Fatalf("%v\nagain: go test ./store -run %s -store.point=%s\nthe last operations, and the one that was not done:\n%s",
+						err, t.Name(), name, strings.Join(p.Recent(), "\n"))
+				}
+			}
+		}
+		if !p.Next() {
+			return
+		}
+	}
+}
+
+// variants returns how often a loss that chance has a part in is tried at one place.
+func variants(loss cutdisk.Loss) int {
+	switch loss {
+	case cutdisk.Mixed:
+		return 3
+	case cutdisk.Suffix, cutdisk.Prefix:
+		return 2
+	}
+	return 1
+}
+
+// survives opens what a cut has left, looks at all of it, goes on, cuts the power again and looks at that.
+func (r *recording) survives(image *cutdisk.Disk, now any, n *cuts) error {
+	at := now.(progress)
+	s, err := store.Open(storeDir, identity, onDisk(image))
+	if at == unborn && err != nil {
+		n.unborn.Add(1)
+		return r.initAgain(image, err)
+	}
+	if err != nil {
+		return err
+	}
+	done, err := r.holds(s, max(0, at.done), at.begun)
+	if err == nil {
+		err = r.goOn(s, done)
+	}
+	if done > at.done && at != unborn {
+		n.ahead.Add(1)
+	}
+	after, _ := image.Cut(cutdisk.Everything, 0)
+	if err := errors.Join(err, s.Close()); err != nil {
+		return err
+	}
+	return r.opens(after, func(s *store.Store) error { return r.wentOn(s, done) })
+}
+
+// opens opens the store on a disk, looks at it, and closes it.
+func (r *recording) opens(image *cutdisk.Disk, look func(*store.Store) error) error {
+	s, err := store.Open(storeDir, identity, onDisk(image))
+	if err != nil {
+		return err
+	}
+	return errors.Join(look(s), s.Close())
+}
+
+// initAgain checks what a cut in the middle of Init leaves: nothing that opens, and nothing that is overwritten.
+func (r *recording) initAgain(image *cutdisk.Disk, err error) error {
+	if !errors.Is(err, store.ErrSafetyLost) {
+		return fmt.Errorf("before Init was done: %w", err)
+	}
+	if err := store.Init(storeDir, identity, onDisk(image)); err != nil && !errors.Is(err, store.ErrExists) {
+		return fmt.Errorf("Init again: %w", err)
+	}
+	return nil
+}
