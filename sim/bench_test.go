@@ -7,8 +7,9 @@ import (
 	"github.com/hotstuffd/hotstuffd/sim"
 )
 
-// BenchmarkVirtualSecond tells how fast time passes for four replicas: idle, and with clients that ask for something two and
-// a hundred times a second, each time waiting for the answer. The metric x is by how much it is faster than real time.
+// BenchmarkVirtualSecond tells how fast time passes for four replicas: idle, and with clients that ask for something
+// two and a hundred times a second, each time waiting for the answer. The metric x is by how much it is faster than
+// real time.
 func BenchmarkVirtualSecond(b *testing.B) {
 	for _, load := range []struct {
 		name    string

@@ -73,9 +73,9 @@ func play(count int, config func(i int) sim.Config, each func(i int, r sim.Resul
 // summary is the one line of a campaign.
 func summary(t *testing.T, what string, runs int, c sim.Counts, began time.Time) {
 	t.Helper()
-	t.Logf("%d %s: %d views, %d view changes, %d commits, %d commands, %d crashes, %d messages, %d requests, %d virtual seconds, in %v",
-		runs, what, c.Views, c.ViewChanges, c.Commits, c.Commands, c.Crashes, c.Messages, c.Requests, c.Ticks/qc.TicksPerSecond,
-		time.Since(began).Round(time.Millisecond))
+	t.Logf("%d %s: %d views, %d view changes, %d commits, %d commands, %d crashes, %d messages, %d requests, "+
+		"%d virtual seconds, in %v", runs, what, c.Views, c.ViewChanges, c.Commits, c.Commands, c.Crashes, c.Messages, c.Requests,
+		c.Ticks/qc.TicksPerSecond, time.Since(began).Round(time.Millisecond))
 }
 
 // TestPlayKeepsOrder: results are shown in order, each once, up to the one that ends it.

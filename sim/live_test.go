@@ -19,7 +19,8 @@ type placement struct {
 	ids  []qc.NodeID
 }
 
-// placements are all in a row; as far from each other as can be, so that but one run of live leaders has three; and drawn.
+// placements are all in a row; as far from each other as can be, so that but one run of live leaders has three; and
+// drawn.
 func placements(n, drawn int) []placement {
 	f := (n - 1) / 3
 	row, spread := placement{name: "in a row"}, placement{name: "spread"}
@@ -43,7 +44,8 @@ func sizes() []int {
 	return ofCampaign([]int{4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 16, 19, 22, 25, 28, 31}, []int{4, 5, 7, 10})
 }
 
-// schedules are the leader schedules. With a fixed leader only the others may be faulty: it is for tests, and n0 leads.
+// schedules are the leader schedules. With a fixed leader only the others may be faulty: it is for tests, and n0
+// leads.
 var schedules = []string{config.LeadersRoundRobin, config.LeadersReputation, config.LeadersFixed}
 
 // liveRun is a configuration in which nothing goes wrong but that some replicas are faulty.
@@ -52,7 +54,8 @@ type liveRun struct {
 	sim.Config
 }
 
-// faulty returns runs of each size, placement and schedule, with the faulty replicas dead (0) or Byzantine as behaves says.
+// faulty returns runs of each size, placement and schedule, with the faulty replicas dead (0) or Byzantine as behaves
+// says.
 func faulty(sizes []int, drawn int, behaves sim.Behaviors) (runs []liveRun) {
 	for _, n := range sizes {
 		for _, p := range placements(n, drawn) {
@@ -87,7 +90,8 @@ func rotate(t *testing.T, runs []liveRun) {
 	play(len(runs), func(i int) sim.Config { return runs[i].Config }, func(i int, r sim.Result) bool {
 		limit := uint64(runs[i].ViewsMax())
 		if r.Failure != nil || r.Counts.LongestGap > limit || r.Counts.Commits < 3 {
-			t.Errorf("%s: %d commits, %d views without one, want at most %d; %v", runs[i].name, r.Counts.Commits, r.Counts.LongestGap, limit, r.Failure)
+			t.Errorf("%s: %d commits, %d views without one, want at most %d; %v",
+				runs[i].name, r.Counts.Commits, r.Counts.LongestGap, limit, r.Failure)
 		}
 		n := runs[i].Nodes
 		most[n] = [2]uint64{max(most[n][0], r.Counts.LongestGap), max(most[n][1], limit)}
@@ -105,31 +109,35 @@ func TestDeadLeaders(t *testing.T) {
 	rotate(t, append(faulty(sizes(), ofCampaign(2, 1), 0), faulty(ofCampaign(nil, []int{31}), 0, 0)...))
 }
 
-// TestEarlyTimeouts: f replicas that vote to nobody and time out at once, with empty timeouts, do not keep blocks from
-// committing in every rotation (L14).
+// TestEarlyTimeouts: f replicas that vote to nobody and time out at once, with empty timeouts, do not keep blocks
+// from committing in every rotation (L14).
 func TestEarlyTimeouts(t *testing.T) {
 	rotate(t, faulty(sizes(), ofCampaign(2, 1), sim.EarlyTimeout|sim.WithholdVote|sim.Swallow))
 }
 
-// TestHostileLeaders: neither do f replicas that time out at once as well, vote when it suits them, and propose: to some, two
-// blocks, blocks on old certificates, or late (L14). A commit comes in every second rotation at the least.
+// TestHostileLeaders: neither do f replicas that time out at once as well, vote when it suits them, and propose: to
+// some, two blocks, blocks on old certificates, or late (L14). A commit comes in every second rotation at the least.
 func TestHostileLeaders(t *testing.T) {
-	for name, behaves := range map[string]sim.Behaviors{
-		"to some":    sim.WithholdProposal | sim.WithholdCert | sim.WithholdVote | sim.EarlyTimeout,
-		"two blocks": sim.Equivocate | sim.WithholdCert | sim.WithholdVote | sim.EarlyTimeout,
-		"anything":   sim.ForgeProposal | sim.Swallow | sim.StaleCert | sim.WithholdVote | sim.EarlyTimeout,
-		"late":       sim.Dawdle | sim.WithholdCert | sim.WithholdVote | sim.EarlyTimeout,
+	for _, h := range []struct {
+		name    string
+		behaves sim.Behaviors
+	}{
+		{"to some", sim.WithholdProposal | sim.WithholdCert | sim.WithholdVote | sim.EarlyTimeout},
+		{"two blocks", sim.Equivocate | sim.WithholdCert | sim.WithholdVote | sim.EarlyTimeout},
+		{"anything", sim.ForgeProposal | sim.Swallow | sim.StaleCert | sim.WithholdVote | sim.EarlyTimeout},
+		{"late", sim.Dawdle | sim.WithholdCert | sim.WithholdVote | sim.EarlyTimeout},
 	} {
-		t.Run(name, func(t *testing.T) { rotate(t, faulty(sizes(), ofCampaign(1, 0), behaves)) })
+		t.Run(h.name, func(t *testing.T) { rotate(t, faulty(sizes(), ofCampaign(1, 0), h.behaves)) })
 	}
 }
 
-// TestThirdCertificateIsRebuilt is the attack for which votes travel in timeouts, count after their view was left, and are
-// released by whoever leaves a view by others' timeouts (L14; PROTOCOL §3). The Byzantine replicas stand so that one run of
-// live leaders has three, and the others two. After the third of the three one of them takes the votes and gives nothing,
-// and all time out at once, with empty timeouts. f correct replicas, the late ones, hear the third leader so late that the
-// timeouts of the other f+1 and of the Byzantine ones are a certificate before they have signed theirs; and they hear the
-// Byzantine ones too late to join. So there are but f+1 votes in timeouts, and f to be released.
+// TestThirdCertificateIsRebuilt is the attack for which votes travel in timeouts, count after their view was left,
+// and are released by whoever leaves a view by others' timeouts (L14; PROTOCOL §3). The Byzantine replicas stand so
+// that one run of live leaders has three, and the others two. After the third of the three one of them takes the
+// votes and gives nothing, and all time out at once, with empty timeouts. f correct replicas, the late ones, hear the
+// third leader so late that the timeouts of the other f+1 and of the Byzantine ones are a certificate before they
+// have signed theirs; and they hear the Byzantine ones too late to join. So there are but f+1 votes in timeouts, and
+// f to be released.
 func TestThirdCertificateIsRebuilt(t *testing.T) {
 	var runs []liveRun
 	for _, n := range ofCampaign([]int{4, 7, 10, 13, 16, 19, 22, 25, 28, 31}, []int{4, 7, 10, 31}) {
@@ -160,14 +168,18 @@ func TestThirdCertificateIsRebuilt(t *testing.T) {
 	rotate(t, runs)
 }
 
-// TestCommitAfterFaults: when partitions, lost messages and crashes end, a commit follows within a number of views, however
-// short timeouts have been, with f replicas dead or Byzantine (L7).
+// TestCommitAfterFaults: when partitions, lost messages and crashes end, a commit follows within a number of views,
+// however short timeouts have been, with f replicas dead or Byzantine (L7).
 func TestCommitAfterFaults(t *testing.T) {
 	var runs []liveRun
 	for _, n := range ofCampaign([]int{4, 7, 10, 13, 31}, []int{4, 7, 13}) {
 		for seed := range ofCampaign(6, 3) {
-			for _, behaves := range []sim.Behaviors{0, sim.EarlyTimeout | sim.WithholdVote | sim.Swallow,
-				sim.WithholdProposal | sim.WithholdCert | sim.WithholdVote | sim.EarlyTimeout, sim.Equivocate | sim.WithholdCert | sim.WithholdVote} {
+			for _, behaves := range []sim.Behaviors{
+				0,
+				sim.EarlyTimeout | sim.WithholdVote | sim.Swallow,
+				sim.EarlyTimeout | sim.WithholdVote | sim.WithholdCert | sim.WithholdProposal,
+				sim.Equivocate | sim.WithholdVote | sim.WithholdCert,
+			} {
 				for _, r := range faulty([]int{n}, 0, behaves) {
 					c := &r.Config
 					c.Seed = uint64(1000*n + seed)
@@ -212,8 +224,8 @@ func TestIdleIsQuiet(t *testing.T) {
 	}
 }
 
-// TestLoneCommands: a command that comes alone is answered after some message delays, long before a heartbeat or a timeout
-// (L8, L9).
+// TestLoneCommands: a command that comes alone is answered after some message delays, long before a heartbeat or a
+// timeout (L8, L9).
 func TestLoneCommands(t *testing.T) {
 	for n := 4; n <= 13; n++ {
 		c := sim.Calm(uint64(n), n)
@@ -226,9 +238,9 @@ func TestLoneCommands(t *testing.T) {
 	}
 }
 
-// TestSlowNetworkAndDeadLeader: where messages take longer than the base timeout and one leader is dead, the backoff grows
-// until views last long enough, although certificates come between the timeouts (L7). It used to shrink with each of them,
-// and nothing committed for minutes.
+// TestSlowNetworkAndDeadLeader: where messages take longer than the base timeout and one leader is dead, the backoff
+// grows until views last long enough, although certificates come between the timeouts (L7). It used to shrink with
+// each of them, and nothing committed for minutes.
 func TestSlowNetworkAndDeadLeader(t *testing.T) {
 	for seed := uint64(1); seed <= 12; seed++ {
 		c := sim.Calm(seed, 4)

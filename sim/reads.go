@@ -11,8 +11,8 @@ import (
 	"github.com/hotstuffd/hotstuffd/store"
 )
 
-// errDiskUnreadable is a read that fails. A node must stop over it: taken for "there is nothing", it would have a replica
-// vote without what it promised to hold, or start from less than it has signed.
+// errDiskUnreadable is a read that fails. A node must stop over it: taken for "there is nothing", it would have a
+// replica vote without what it promised to hold, or start from less than it has signed.
 var errDiskUnreadable = errors.New("the simulated device cannot be read")
 
 // diskFault tells whether an error is for the disk to answer for: then a correct node stops, and starts again.
@@ -20,7 +20,8 @@ func diskFault(err error) bool {
 	return errors.Is(err, errDiskFull) || errors.Is(err, errDiskUnreadable)
 }
 
-// reader is a disk as a replica sees it in one of its lives: it may be unreadable for a while. The checks look past it.
+// reader is a disk as a replica sees it in one of its lives: it may be unreadable for a while. The checks look past
+// it.
 type reader struct {
 	*disk
 	l *life

@@ -42,8 +42,8 @@ func TestMixedSeeds(t *testing.T) {
 	}
 }
 
-// viewChangesEach is how many views a seed has to enter by timeout certificates, over all its correct replicas, on average
-// over thousands.
+// viewChangesEach is how many views a seed has to enter by timeout certificates, over all its correct replicas, on
+// average over thousands.
 const viewChangesEach = 100
 
 // replay prints the last lines of a seed's run.

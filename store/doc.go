@@ -15,12 +15,17 @@
 // What a crash leaves. LevelDB at the state of the newest slot or one ahead, one torn record at the end of a log, one
 // torn slot, one torn frame at the end of the newest segment, an index that lags: Open repairs all of that. Anything else
 // is loss of something that was synced. A replica that forgot a vote can vote again, so Open refuses with ErrSafetyLost or
-// ErrPayloadLost and the replica rejoins (Rejoin). Each synced safety state also records how far the payload had come, so that
-// batches a vote relies on cannot vanish unnoticed.
+// ErrPayloadLost and the replica rejoins (Rejoin). Each synced safety state also records how far the payload had come, so
+// that batches a vote relies on cannot vanish unnoticed, and a digest of the state before it, so that only its successor
+// passes for one ahead. A damaged index is no loss: it is made again from the segments.
+//
+// What a killed process leaves is read by the next one and yet may not be on the disk, nor ever come there if a sync has
+// failed. So Open makes durable, and reads from the disk itself, what it is going to build on.
 //
 // What it never does. It never repairs LevelDB by its recovery tool, which can bring old values back. It never goes on
 // after a failed write: what reached the disk is unknown then. It checks no signature and no rule of the protocol. It
 // starts no goroutine of its own. It compresses nothing.
 //
-// Start with Open and Append, then level.go for what LevelDB does unasked, slots.go and segment.go for the two formats.
+// Start with Open and Append, then level.go and levellog.go for what LevelDB does unasked, slots.go and segment.go for the
+// two formats.
 package store

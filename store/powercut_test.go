@@ -23,6 +23,15 @@ func (n *cuts) String() string {
 		"(%d more were equal to others)", images, n.positions.Load(), images-unborn-ahead, ahead, unborn, n.repeats.Load())
 }
 
+// A point of a campaign can be played again: the same seed does the same to the disk.
+func TestRecordingsAreTheSame(t *testing.T) {
+	for seed := range uint64(10) {
+		if first, second := record(t, seed, 40).trace.Hash(), record(t, seed, 40).trace.Hash(); first != second {
+			t.Errorf("seed %d: %s, then %s", seed, first, second)
+		}
+	}
+}
+
 // The power may fail at any operation on the disk, and whatever is not synced then may be there, or not, or in part. The
 // store always opens again. It has everything that was acknowledged and, of the call under way, all or nothing. It goes
 // on as if nothing had been (S9, S13, S17).

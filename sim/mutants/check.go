@@ -56,7 +56,7 @@ type verdict struct {
 // Bounds of the harness's patience. None of them counts as a catch.
 const (
 	buildTimeMax = 5 * time.Minute
-	checkTimeMax = 4 * time.Minute
+	checkTimeMax = 8 * time.Minute
 )
 
 // hunt runs a mutant's checks until one fails.

@@ -238,7 +238,7 @@ func (d *drawing) latency() {
 
 // legend explains lines, at the right, under a plot.
 func (d *drawing) legend(y float64, classes, words []string) {
-	x := plotLeft - 162
+	x := 28.0
 	for i := range classes {
 		yy := y - 90 + 20*float64(i)
 		d.line(classes[i], x, yy-4, x+18, yy-4)

@@ -1,0 +1,175 @@
+package store_test
+
+import (
+	"errors"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/hotstuffd/hotstuffd/hotstuff"
+	"github.com/hotstuffd/hotstuffd/mempool"
+	"github.com/hotstuffd/hotstuffd/store"
+	"github.com/hotstuffd/hotstuffd/store/internal/cutdisk"
+)
+
+// openOn opens the store on a simulated disk. It need not be closed.
+func openOn(t *testing.T, disk *cutdisk.Disk) *store.Store {
+	t.Helper()
+	s, err := store.Open(storeDir, identity, onDisk(disk))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() }) // the disk may have failed
+	return s
+}
+
+// A sync that failed may leave a frame that reads show and that is not on the disk. The next process must not append
+// behind it: both would be lost with the power.
+func TestFailedSyncIsNotBelieved(t *testing.T) {
+	for seed := range uint64(20) {
+		disk := cutdisk.New()
+		if err := store.Init(storeDir, identity, onDisk(disk)); err != nil {
+			t.Fatal(err)
+		}
+		s := openOn(t, disk)
+		appendBatches(t, s, run(0, 1)...)
+		disk.Fail(2, 1, seed) // the sync of the next frame
+		if err := s.AppendBatches(run(1, 2)); !errors.Is(err, cutdisk.ErrIO) {
+			t.Fatalf("got %v, want the disk's error", err)
+		}
+		disk.Mend()
+		disk = disk.Kill()
+		s = openOn(t, disk)
+		_, err := s.Batch(batch(0, 1, 1000).Digest())
+		appendBatches(t, s, run(2, 3)...)
+		vote(t, s, 2)
+		after, _ := disk.Cut(cutdisk.Everything, 0)
+		s = openOn(t, after)
+		if err == nil {
+			held(t, s, run(0, 3)...)
+		} else {
+			held(t, s, run(0, 1)[0], run(2, 3)[0])
+		}
+	}
+}
+
+// A damaged index is made again: at once if Open finds out, else by the next one. It is no reason to stop for good.
+func TestDamagedIndexIsMadeAgain(t *testing.T) {
+	disk := cutdisk.New()
+	if err := store.Init(storeDir, identity, onDisk(disk)); err != nil {
+		t.Fatal(err)
+	}
+	s := openOn(t, disk)
+	var all []*mempool.Batch
+	for seq := range uint64(200) {
+		all = append(all, batch(0, seq, 10))
+	}
+	for i := 0; i < len(all); i += 4 {
+		appendBatches(t, s, all[i:i+4]...)
+	}
+	vote(t, s, 2)
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	tables := 0
+	for _, name := range disk.Files() {
+		if !strings.HasPrefix(name, "store/payload/index/") || filepath.Ext(name) != ".ldb" {
+			continue
+		}
+		tables++
+		image := disk.Kill()
+		image.Rot(name, func(data []byte) []byte {
+			for at := 0; at < len(data)-200; at += 100 {
+				data[at] ^= 0x10
+			}
+			return data
+		})
+		s := openOn(t, image)
+		var damage error
+		for _, b := range all {
+			if _, err := s.Batch(b.Digest()); err != nil {
+				damage = err
+			}
+		}
+		if errors.Is(damage, store.ErrNotFound) || errors.Is(damage, store.ErrPayloadLost) {
+			t.Errorf("%s: %v, want the index's damage", name, damage)
+		}
+		_ = s.Close() // LevelDB may name the damage once more
+		held(t, openOn(t, image), all...)
+	}
+	if tables == 0 {
+		t.Error("the index has no tables: nothing is shown")
+	}
+}
+
+// Another replica of the same chain keeps its store beside this one's in a testnet. None of its files passes for ours.
+func TestNeighboursFilesAreRefused(t *testing.T) {
+	s, dir := newStore(t, options)
+	vote(t, s, 2)
+	appendBatches(t, s, run(0, 2)...)
+	vote(t, s, 3)
+	neighbour := identity
+	neighbour.Node = 1
+	other := filepath.Join(t.TempDir(), "other")
+	if err := store.Init(other, neighbour, options); err != nil {
+		t.Fatal(err)
+	}
+	n, err := store.Open(other, neighbour, options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	appendBatches(t, n, run(7, 9)...)
+	for k := uint64(2); k <= 4; k++ { // one ahead of ours
+		st := state(k)
+		st.LastVoted.Signer = neighbour.Node
+		if err := n.Append([]hotstuff.Record{st}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := n.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for part, want := range map[string]error{
+		"CHAIN":                store.ErrOtherChain,
+		"safety":               store.ErrSafetyLost,
+		"safety.slots":         store.ErrSafetyLost,
+		"payload/00000001.seg": store.ErrPayloadLost,
+		"payload":              store.ErrPayloadLost,
+	} {
+		t.Run(part, func(t *testing.T) {
+			image := crash(t, dir)
+			replace(t, image, other, part)
+			refused(t, image, want)
+		})
+	}
+}
+
+// A journal that is lost, with a newer one still there, takes blocks with it that no other file misses. LevelDB opens
+// without a word.
+func TestLostJournalIsNoticed(t *testing.T) {
+	r := record(t, 4000, 60)
+	verdicts := map[string]int{}
+	for p := r.trace.Play(); p.Next(); {
+		done := -1
+		p.Marks(func(note any) { done = note.(progress).done })
+		var journals []string
+		for _, name := range p.Disk.Files() {
+			if strings.HasPrefix(name, "store/safety/") && filepath.Ext(name) == ".log" {
+				journals = append(journals, name)
+			}
+		}
+		if done < 0 || len(journals) < 2 { // in the middle of a call, or all is in one journal
+			continue
+		}
+		image := p.Disk.Kill()
+		image.Lose(journals[0])
+		verdict, err := r.judge(image, done)
+		if err != nil {
+			t.Fatalf("step %d: %v", done, err)
+		}
+		verdicts[verdict]++
+	}
+	if t.Log(verdicts); verdicts["safety lost"] == 0 {
+		t.Error("no lost journal was noticed")
+	}
+}
