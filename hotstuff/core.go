@@ -91,7 +91,9 @@ type Core struct {
 	request     rejoinRequest // while the replica rejoins
 	checkpoints checkpoints
 
-	cast    uint64         // votes since New
+	cast    uint64  // votes since New
+	votedIn qc.View // of the newest one since New
+	votedAt qc.Ticks
 	commits []CommitRecord // not yet persisted
 	gated   bool           // the safety state must be persisted before the next send
 	out     Ready

@@ -24,6 +24,7 @@ func (c *Core) onCertificate(q *qc.QuorumCertificate, from qc.NodeID) error {
 		return ErrKeyInUse // a verified sum with our signature in it, under what we never signed
 	}
 	if q.View > c.safety.state.HighQC.View {
+		c.measure(q, from)
 		c.safety.state.HighQC = *q
 		c.refused = false
 		c.dropVotes(q.View)
@@ -37,6 +38,16 @@ func (c *Core) onCertificate(q *qc.QuorumCertificate, from qc.NodeID) error {
 	}
 	c.enter(q.View+1, true)
 	return nil
+}
+
+// measure takes the time from our vote to the first sight of its certificate, if it comes from the leader that summed it.
+func (c *Core) measure(q *qc.QuorumCertificate, from qc.NodeID) {
+	if v := c.safety.state.LastVoted; v == nil || v.View != q.View || v.Block != q.Block || c.votedIn != q.View {
+		return
+	}
+	if e := c.tree.Get(q.Block); e != nil && c.leader(q.View+1, e) == from {
+		c.pace.Measure(c.now - c.votedAt)
+	}
 }
 
 // onTimeoutCertificate takes a verified timeout certificate.

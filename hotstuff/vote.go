@@ -151,6 +151,7 @@ func (c *Core) tryVote() error {
 		vote := c.safety.vote(v, b.ID())
 		c.gated = true
 		c.cast++
+		c.votedIn, c.votedAt = v, c.now
 		c.collect(vote, c.cfg.Self) // also when another leads next: timeouts may bring the others' votes to us
 		switch next := c.leader(v+1, x.entry); {
 		case next == c.cfg.Self:

@@ -1,6 +1,10 @@
 package pacemaker
 
-import "github.com/hotstuffd/hotstuffd/qc"
+import (
+	"slices"
+
+	"github.com/hotstuffd/hotstuffd/qc"
+)
 
 // Config is one replica's timing. Replicas need not agree on it.
 type Config struct {
@@ -13,19 +17,25 @@ type Config struct {
 // exponentMax bounds the backoff's exponent, so that the shift cannot overflow; Config.Max bounds its effect long before.
 const exponentMax = 20
 
-// measuredFactor is how many measured view times make a base timeout.
-const measuredFactor = 8
+const (
+	// measuredFactor is how many measured times make a base timeout.
+	measuredFactor = 8
+	// measuresKept is how many of them are looked at: the newest.
+	measuresKept = 31
+)
 
 // Pacemaker is the present view and its timers. It belongs to one goroutine.
 type Pacemaker struct {
 	cfg      Config
 	view     qc.View
 	entered  qc.Ticks
-	working  bool     // there is an includable batch or uncommitted payload
-	workFrom qc.Ticks // t: the later of entered and the first moment of work in this view
-	exponent uint     // of the backoff
-	measured qc.Ticks // smoothed duration of views with work that ended by a certificate of votes; 0 before the first
-	down     bool     // the leader's connection is known to be down
+	working  bool                   // there is an includable batch or uncommitted payload
+	workFrom qc.Ticks               // t: the later of entered and the first moment of work in this view
+	exponent uint                   // of the backoff
+	measures [measuresKept]qc.Ticks // ring
+	taken    int                    // measures since New
+	measured qc.Ticks               // their median; 0 before the first
+	down     bool                   // the leader's connection is known to be down
 }
 
 // New returns a pacemaker in the given view, entered now.
@@ -45,25 +55,25 @@ func (p *Pacemaker) Enter(v qc.View, now qc.Ticks, progress bool) bool {
 	if v <= p.view {
 		return false
 	}
-	if progress {
-		// Half of the time is what a leader waits that may name nothing, and more is what a lost message costs. Neither says
-		// anything about the network, and a base that followed them would lengthen the next wait too, up to the cap.
-		if d := now - p.workFrom; p.working && v == p.view+1 && d < p.Timeout()/2 {
-			p.measure(d)
-		}
-	} else {
+	if !progress {
 		p.exponent = min(p.exponent+1, exponentMax)
 	}
 	p.view, p.entered, p.workFrom, p.down = v, now, now, false
 	return true
 }
 
-func (p *Pacemaker) measure(d qc.Ticks) {
-	if p.measured == 0 {
-		p.measured = d
-		return
-	}
-	p.measured = (7*p.measured + d) / 8
+// Measure takes how long a vote of ours was under way, until the leader that it went to showed the certificate with it:
+// about what a view lasts, whether or not our own timer was shorter. Times in which somebody waits are not part of it: an
+// idle leader shows its certificate at once, and one that a timeout had to rebuild does not come from its leader. A base
+// that followed those would lengthen the next wait too, up to the cap. The median keeps faulty leaders, of whom there are
+// fewer than half, from choosing the base.
+func (p *Pacemaker) Measure(d qc.Ticks) {
+	p.measures[p.taken%measuresKept] = d
+	p.taken++
+	sorted := p.measures
+	n := min(p.taken, measuresKept)
+	slices.Sort(sorted[:n])
+	p.measured = sorted[n/2]
 }
 
 // Committed makes the backoff decay. Nothing else does: where a dead leader costs every rotation a timeout, certificates
@@ -87,7 +97,7 @@ func (p *Pacemaker) Working() bool { return p.working }
 // LeaderDown tells that the leader's connection is down: waiting for it has no use.
 func (p *Pacemaker) LeaderDown(down bool) { p.down = down }
 
-// base is the timeout of a view with work before the backoff: it follows the measured view times, from the configured
+// base is the timeout of a view with work before the backoff: it follows the measured times, from the configured
 // base up to half of the cap.
 func (p *Pacemaker) base() qc.Ticks {
 	return min(max(p.cfg.Base, measuredFactor*p.measured), max(p.cfg.Base, p.cfg.Max/2))

@@ -110,43 +110,36 @@ func TestBackoff(t *testing.T) {
 	}
 }
 
-// TestBaseFollowsTheMeasured: slow views raise the base, up to half of the cap; idle time does not count, and neither do
-// views that were skipped.
+// TestBaseFollowsTheMeasured: slow answers raise the base, longer than the present timeout or not, up to half of the cap;
+// quick ones lower it again, no further than configured. A third that are slow, as faulty leaders may have it, change
+// nothing; and neither does how long views last.
 func TestBaseFollowsTheMeasured(t *testing.T) {
-	p, now := pacemaker.New(timing, 1, 0), qc.Ticks(0)
-	view := func(d qc.Ticks) qc.Ticks {
-		now += d
-		p.Enter(p.View()+1, now, true)
-		return p.Timeout()
+	p := pacemaker.New(timing, 1, 0)
+	p.SetWork(0, true)
+	for v := qc.View(2); v < 40; v++ {
+		p.Enter(v, qc.Ticks(v)*60, true)
 	}
-	if got := view(40); got != 100 {
-		t.Errorf("an idle view changed the base to %d", got)
-	}
-	p.SetWork(now, true)
-	if got := view(40); got != 320 {
-		t.Errorf("views of 40: base %d, want 320", got)
-	}
-	now += 10
-	p.Enter(p.View()+9, now, true)
-	if got := p.Timeout(); got != 320 {
-		t.Errorf("a leap changed the base to %d", got)
-	}
-	for range 50 {
-		if got := view(p.Timeout() / 2); got != 320 {
-			t.Fatalf("a view that took half of its time changed the base to %d", got)
+	for _, step := range []struct {
+		measures []qc.Ticks
+		times    int
+		want     qc.Ticks
+	}{
+		{nil, 0, 100},
+		{[]qc.Ticks{5}, 1, 100},
+		{[]qc.Ticks{40}, 31, 320},
+		{[]qc.Ticks{40, 9000, 40}, 30, 320},
+		{[]qc.Ticks{150}, 31, 1200}, // more than the base itself
+		{[]qc.Ticks{9000}, 31, 2500},
+		{[]qc.Ticks{5}, 31, 100},
+	} {
+		for range step.times {
+			for _, d := range step.measures {
+				p.Measure(d)
+			}
 		}
-	}
-	for range 50 {
-		view(p.Timeout()/2 - 1)
-	}
-	if got := p.Timeout(); got != 2500 {
-		t.Errorf("very slow views: base %d, want half of the cap", got)
-	}
-	for range 100 {
-		view(5)
-	}
-	if got := p.Timeout(); got != 100 {
-		t.Errorf("fast views: base %d, want the configured one", got)
+		if got := p.Timeout(); got != step.want {
+			t.Errorf("after %d times %v: timeout %d, want %d", step.times, step.measures, got, step.want)
+		}
 	}
 }
 

@@ -123,7 +123,7 @@ func inBubble(t *testing.T, f func(t *testing.T)) {
 }
 
 // schedule runs calls, and holds back what LevelDB does beside them: how much of it is done before the next call is by
-// chance, but the same for the same seed.
+// chance, but the same for the same seed. Only the removal of old tables goes its own way.
 type schedule struct {
 	disk *cutdisk.Disk
 	id   store.Identity

@@ -54,10 +54,10 @@ var refusals = map[string]error{
 func TestDamagedStores(t *testing.T) {
 	v := verdicts{of: map[string]map[string]int{}}
 	t.Run("seeds", func(t *testing.T) {
-		for seed := range ofCampaign[uint64](16, 2) {
+		for seed := range ofCampaign[uint64](16, max(1, 2/thinner)) {
 			t.Run(fmt.Sprint(seed), func(t *testing.T) {
 				t.Parallel()
-				damageMuch(t, 2000+seed, ofCampaign(1300, 300), &v)
+				damageMuch(t, 2000+seed, ofCampaign(1300, 300/thinner), &v)
 			})
 		}
 	})
@@ -65,7 +65,7 @@ func TestDamagedStores(t *testing.T) {
 	for _, damage := range slices.Sorted(maps.Keys(v.of)) {
 		t.Logf("%-26s %v", damage, v.of[damage])
 	}
-	if want := ofCampaign(20_000, 500); v.total < want && *replay == "" {
+	if want := ofCampaign(20_000, 300/thinner); v.total < want && *replay == "" {
 		t.Errorf("%d damaged stores, want %d at least", v.total, want)
 	}
 }

@@ -2,4 +2,7 @@
 
 package store_test
 
-const raceDetector = false
+const (
+	raceDetector = false
+	thinner      = 1
+)

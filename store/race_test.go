@@ -4,3 +4,6 @@ package store_test
 
 // raceDetector is ten times slower, so that no full campaign runs under it.
 const raceDetector = true
+
+// thinner is by how much less of everybody's run is played under it.
+const thinner = 6

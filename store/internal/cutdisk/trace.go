@@ -1,7 +1,6 @@
 package cutdisk
 
 import (
-	"crypto/sha256"
 	"fmt"
 	"slices"
 )
@@ -36,15 +35,6 @@ func (d *Disk) Mark(note any) {
 
 // Len returns the number of operations.
 func (t *Trace) Len() int { return len(t.ops) }
-
-// Hash returns a hash of all operations: equal traces have equal ones.
-func (t *Trace) Hash() string {
-	h := sha256.New()
-	for _, o := range t.ops {
-		fmt.Fprintln(h, o)
-	}
-	return fmt.Sprintf("%x", h.Sum(nil)[:8])
-}
 
 // Player plays a trace on a disk of its own.
 type Player struct {
