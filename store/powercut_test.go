@@ -29,7 +29,7 @@ func (n *cuts) String() string {
 func TestPowerCuts(t *testing.T) {
 	var n cuts
 	t.Run("seeds", func(t *testing.T) {
-		for seed := range ofCampaign[uint64](16, max(1, 2/thinner)) {
+		for seed := range ofCampaign[uint64](9, max(1, 2/thinner)) {
 			t.Run(fmt.Sprint(seed), func(t *testing.T) {
 				t.Parallel()
 				r := record(t, seed, ofCampaign(60, 24/thinner))

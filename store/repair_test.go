@@ -3,6 +3,7 @@ package store_test
 import (
 	"errors"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -71,34 +72,69 @@ func TestDamagedIndexIsMadeAgain(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	tables := 0
-	for _, name := range disk.Files() {
-		if !strings.HasPrefix(name, "store/payload/index/") || filepath.Ext(name) != ".ldb" {
-			continue
-		}
-		tables++
-		image := disk.Kill()
-		image.Rot(name, func(data []byte) []byte {
+	for _, when := range []string{"before it is opened", "while it is open"} {
+		t.Run(when, func(t *testing.T) {
+			image := disk.Kill()
+			if when == "before it is opened" {
+				rotIndex(image)
+			}
+			s := openOn(t, image)
+			rotIndex(image)
+			var damage error
+			for _, b := range all {
+				if _, err := s.Batch(b.Digest()); err != nil {
+					damage = err
+				}
+			}
+			if damage == nil || errors.Is(damage, store.ErrNotFound) || errors.Is(damage, store.ErrPayloadLost) {
+				t.Errorf("read: %v, want the index's damage", damage)
+			}
+			_ = s.Close() // LevelDB may name the damage once more
+			held(t, openOn(t, image), all...)
+		})
+	}
+}
+
+// rotIndex damages the tables of the payload's index but for the newest, which Open reads.
+func rotIndex(disk *cutdisk.Disk) {
+	tables := tablesIn(disk, "store/payload/index/")
+	for _, name := range tables[:len(tables)-1] {
+		disk.Rot(name, func(data []byte) []byte {
 			for at := 0; at < len(data)-200; at += 100 {
 				data[at] ^= 0x10
 			}
 			return data
 		})
-		s := openOn(t, image)
-		var damage error
-		for _, b := range all {
-			if _, err := s.Batch(b.Digest()); err != nil {
-				damage = err
+	}
+}
+
+// tablesIn returns LevelDB's tables in a directory, oldest first.
+func tablesIn(disk *cutdisk.Disk, dir string) []string {
+	return slices.DeleteFunc(disk.Files(), func(name string) bool {
+		return !strings.HasPrefix(name, dir) || filepath.Ext(name) != ".ldb"
+	})
+}
+
+// A table that is not whole is found when the store is opened, whether or not anything is read from it.
+func TestTableCutShortIsLoss(t *testing.T) {
+	disk := moments(record(t, 4003, 40))[40].disk
+	s := openOn(t, disk) // the tables that are not needed any more go
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	tables := tablesIn(disk, "store/safety/")
+	if len(tables) < 2 {
+		t.Fatalf("tables %v: nothing is shown", tables)
+	}
+	for _, name := range tables {
+		image := disk.Kill()
+		image.Rot(name, func(data []byte) []byte { return data[:len(data)-1] })
+		if s, err := store.Open(storeDir, identity, onDisk(image)); !errors.Is(err, store.ErrSafetyLost) {
+			t.Errorf("%s has lost a byte: %v, want ErrSafetyLost", name, err)
+			if err == nil {
+				_ = s.Close()
 			}
 		}
-		if errors.Is(damage, store.ErrNotFound) || errors.Is(damage, store.ErrPayloadLost) {
-			t.Errorf("%s: %v, want the index's damage", name, damage)
-		}
-		_ = s.Close() // LevelDB may name the damage once more
-		held(t, openOn(t, image), all...)
-	}
-	if tables == 0 {
-		t.Error("the index has no tables: nothing is shown")
 	}
 }
 
@@ -171,5 +207,45 @@ func TestLostJournalIsNoticed(t *testing.T) {
 	}
 	if t.Log(verdicts); verdicts["safety lost"] == 0 {
 		t.Error("no lost journal was noticed")
+	}
+}
+
+// Each byte of the manifest counts, and another store's manifest is none.
+func TestDamagedManifestIsFound(t *testing.T) {
+	list := moments(record(t, 4001, 40))
+	others := moments(record(t, 4002, 40))
+	r := recording{history: newHistory(4001, 40)}
+	verdicts := map[string]int{}
+	judge := func(image *cutdisk.Disk, done int, what string) {
+		verdict, err := r.judge(image, done)
+		if err != nil {
+			t.Errorf("step %d, %s: %v", done, what, err)
+		}
+		verdicts[verdict]++
+	}
+	for i, m := range list {
+		for _, name := range m.disk.Files() {
+			if !strings.HasPrefix(name, "store/safety/MANIFEST") {
+				continue
+			}
+			for at := i % 31; at < 600; at += 31 {
+				image := m.disk.Kill()
+				image.Rot(name, func(data []byte) []byte {
+					if at < len(data) {
+						data[at] ^= 1
+					}
+					return data
+				})
+				judge(image, m.done, "a bit flipped")
+			}
+			for _, other := range others[min(i, len(others)-1):min(i+4, len(others))] {
+				image := m.disk.Kill()
+				image.Take(name, other.disk, name)
+				judge(image, m.done, "another store's")
+			}
+		}
+	}
+	if t.Log(verdicts); verdicts["safety lost"] == 0 {
+		t.Error("no damage was found")
 	}
 }
