@@ -193,7 +193,8 @@ func (p *payload) batch(d blocktree.Digest) (*mempool.Batch, error) {
 	}
 	if err != nil || b.Digest() != d {
 		// Either the segment is damaged, or the index leads astray. Reading all segments again, the next Open finds out.
-		return nil, errors.Join(p.spoilIndex(), refuse(p.dir, ErrPayloadLost, "batch %x in %s is damaged", d, segmentName(at.segment)))
+		err = refuse(p.dir, ErrPayloadLost, "batch %x in %s is damaged", d, segmentName(at.segment))
+		return nil, errors.Join(p.spoilIndex(), err)
 	}
 	return b, nil
 }

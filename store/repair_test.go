@@ -8,7 +8,6 @@ import (
 	"testing"
 
 	"github.com/hotstuffd/hotstuffd/hotstuff"
-	"github.com/hotstuffd/hotstuffd/mempool"
 	"github.com/hotstuffd/hotstuffd/store"
 	"github.com/hotstuffd/hotstuffd/store/internal/cutdisk"
 )
@@ -56,56 +55,55 @@ func TestFailedSyncIsNotBelieved(t *testing.T) {
 
 // A damaged index is made again: at once if Open finds out, else by the next one. It is no reason to stop for good.
 func TestDamagedIndexIsMadeAgain(t *testing.T) {
-	disk := cutdisk.New()
-	if err := store.Init(storeDir, identity, onDisk(disk)); err != nil {
-		t.Fatal(err)
-	}
-	s := openOn(t, disk)
-	var all []*mempool.Batch
-	for seq := range uint64(200) {
-		all = append(all, batch(0, seq, 10))
-	}
-	for i := 0; i < len(all); i += 4 {
-		appendBatches(t, s, all[i:i+4]...)
-	}
-	vote(t, s, 2)
-	if err := s.Close(); err != nil {
-		t.Fatal(err)
-	}
+	const steps = 120
+	r := record(t, 4004, steps)
+	disk := moments(r)[steps].disk
 	for _, when := range []string{"before it is opened", "while it is open"} {
 		t.Run(when, func(t *testing.T) {
-			image := disk.Kill()
-			if when == "before it is opened" {
-				rotIndex(image)
-			}
-			s := openOn(t, image)
-			rotIndex(image)
-			var damage error
-			for _, b := range all {
-				if _, err := s.Batch(b.Digest()); err != nil {
-					damage = err
+			found := 0
+			for _, table := range tablesIn(disk, "store/payload/index/") {
+				image := disk.Kill()
+				if damage := r.readsBeside(t, image, table, when == "before it is opened"); damage != nil {
+					found++
+					if errors.Is(damage, store.ErrNotFound) || errors.Is(damage, store.ErrPayloadLost) {
+						t.Errorf("read: %v, want the index's damage", damage)
+					}
+				}
+				if err := r.exactlyBatches(openOn(t, image), r.after[steps]); err != nil {
+					t.Errorf("then: %v", err)
 				}
 			}
-			if damage == nil || errors.Is(damage, store.ErrNotFound) || errors.Is(damage, store.ErrPayloadLost) {
-				t.Errorf("read: %v, want the index's damage", damage)
+			if when == "while it is open" && found == 0 {
+				t.Error("no read has found damage: nothing is shown")
 			}
-			_ = s.Close() // LevelDB may name the damage once more
-			held(t, openOn(t, image), all...)
 		})
 	}
 }
 
-// rotIndex damages the tables of the payload's index but for the newest, which Open reads.
-func rotIndex(disk *cutdisk.Disk) {
-	tables := tablesIn(disk, "store/payload/index/")
-	for _, name := range tables[:len(tables)-1] {
-		disk.Rot(name, func(data []byte) []byte {
-			for at := 0; at < len(data)-200; at += 100 {
-				data[at] ^= 0x10
-			}
-			return data
-		})
+// readsBeside opens the store, before or after a table is damaged, reads all batches and returns the error of that.
+func (r *recording) readsBeside(t *testing.T, image *cutdisk.Disk, table string, before bool) (damage error) {
+	inBubble(t, func(t *testing.T) {
+		if before {
+			image.Rot(table, spoil)
+		}
+		c := newSchedule(image, identity, 1)
+		s := c.open(t)
+		if !before {
+			image.Rot(table, spoil)
+		}
+		damage = r.exactlyBatches(s, r.after[len(r.steps)])
+		_ = c.run(s.Close) // LevelDB may name the damage once more
+		image.Hold(nil)
+	})
+	return damage
+}
+
+// spoil damages every part of a file.
+func spoil(data []byte) []byte {
+	for at := 0; at < len(data); at += 100 {
+		data[at] ^= 0x10
 	}
+	return data
 }
 
 // tablesIn returns LevelDB's tables in a directory, oldest first.
@@ -118,10 +116,11 @@ func tablesIn(disk *cutdisk.Disk, dir string) []string {
 // A table that is not whole is found when the store is opened, whether or not anything is read from it.
 func TestTableCutShortIsLoss(t *testing.T) {
 	disk := moments(record(t, 4003, 40))[40].disk
-	s := openOn(t, disk) // the tables that are not needed any more go
-	if err := s.Close(); err != nil {
-		t.Fatal(err)
-	}
+	inBubble(t, func(t *testing.T) { // the tables that are not needed any more go
+		c := newSchedule(disk, identity, 1)
+		c.close(t, c.open(t))
+		disk.Hold(nil)
+	})
 	tables := tablesIn(disk, "store/safety/")
 	if len(tables) < 2 {
 		t.Fatalf("tables %v: nothing is shown", tables)

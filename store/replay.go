@@ -33,7 +33,8 @@ func makePayload(o Options, dir string, id Identity) error {
 // acknowledged and is wiped, unless a vote relies on it: vouched is the number of the newest frame that one does.
 // Expected errors: ErrPayloadLost.
 func openPayload(o Options, dir string, id Identity, vouched uint64) (*payload, error) {
-	p := &payload{fs: o.FS, dir: join(dir, payloadDir), id: id, segmentBytes: o.SegmentBytes, indexBuffer: o.writeBuffer(indexWriteBuffer)}
+	p := &payload{fs: o.FS, dir: join(dir, payloadDir), id: id, segmentBytes: o.SegmentBytes,
+		indexBuffer: o.writeBuffer(indexWriteBuffer)}
 	names, err := o.FS.List(p.dir)
 	segments := segmentNumbers(names)
 	if errors.Is(err, fs.ErrNotExist) || err == nil && len(segments) == 0 {
@@ -104,7 +105,8 @@ func (p *payload) indexError(err error) error {
 	if !lerrors.IsCorrupted(err) {
 		return err
 	}
-	return errors.Join(p.spoilIndex(), fmt.Errorf("store: %s is damaged, and made again by the next start: %w", join(p.dir, indexDir), err))
+	err = fmt.Errorf("store: %s is damaged, and made again by the next start: %w", join(p.dir, indexDir), err)
+	return errors.Join(p.spoilIndex(), err)
 }
 
 // spoilIndex makes the next Open make the index again.

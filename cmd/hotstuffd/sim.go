@@ -49,7 +49,7 @@ report. docs/simulation.md explains the figures and the files.`,
 	c.Flags().DurationVar(&o.Duration, "duration", o.Duration, "virtual time of the run, 2s to 1h")
 	c.Flags().IntVar(&o.Rate, "rate", o.Rate, "commands a second, over all replicas")
 	c.Flags().IntVar(&o.Bytes, "bytes", o.Bytes, "bytes of a command")
-	c.Flags().StringVar(&o.Leaders, "leaders", o.Leaders, "how views get their leaders: round-robin or reputation")
+	c.Flags().StringVar(&o.Leaders, "leaders", o.Leaders, "how views get their leaders: reputation or round-robin")
 	c.Flags().IntVar(&o.Bandwidth, "bandwidth", o.Bandwidth, "what each replica can send, `Mbit/s`")
 	c.Flags().IntVar(&o.Cores, "cores", o.Cores, "processor cores of each replica")
 	c.Flags().DurationVar(&o.BaseTimeout, "base-timeout", 0, "the setting pacemaker.base_timeout; 0s: four times the longest way, at least the default")

@@ -37,7 +37,7 @@ type Options struct {
 // DefaultOptions is 100 replicas in the cloud without a fault, with the settings that the daemon has by default.
 func DefaultOptions() Options {
 	return Options{Nodes: 100, Sites: AWS(), Seed: 1, Duration: time.Minute, Rate: 200, Bytes: 64,
-		Leaders: config.LeadersRoundRobin, Bandwidth: 1000, Cores: 4, Costs: DefaultCosts()}
+		Leaders: config.LeadersReputation, Bandwidth: 1000, Cores: 4, Costs: DefaultCosts()}
 }
 
 // Bounds of Options.

@@ -74,8 +74,8 @@ const (
 	opReread               // file, which is synced
 )
 
-var kindNames = [...]string{"create", "mkdir", "rename", "remove", "sync directory", "write", "truncate", "allocate", "sync", "failed sync",
-	"reread"}
+var kindNames = [...]string{"create", "mkdir", "rename", "remove", "sync directory", "write", "truncate", "allocate", "sync",
+	"failed sync", "reread"}
 
 // op is one operation that changes the disk, or what is durable of it.
 type op struct {
