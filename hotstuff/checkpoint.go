@@ -1,6 +1,7 @@
 package hotstuff
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 
@@ -9,7 +10,7 @@ import (
 
 // Checkpoints (PROTOCOL §9; S15). Every Limits.CheckpointEvery blocks a replica signs the digest of its state and tells
 // everybody. A quorum of equal signatures is a certificate: at least one correct replica has come to that state, so every
-// correct one does. A replica whose own state differs halts. Where no certificate comes for CheckpointLag blocks, because
+// correct one does. A replica halts when it comes to a certified height with another state. Where no certificate comes for CheckpointLag blocks, because
 // applications are slow or because they differ, leaders propose empty blocks: voting goes on, and nobody runs further ahead
 // of what is known to be agreed.
 //
@@ -20,7 +21,10 @@ import (
 type checkpoints struct {
 	every, lag qc.Height
 	certified  *qc.CheckpointCertificate // the highest known; nil before the first
-	own        []qc.Checkpoint           // above the certified one, ascending. Bound: ownCheckpointsMax
+	// Certificates above our own newest state, to compare it with when it comes, ascending. Bound: aheadMax.
+	ahead    []*qc.CheckpointCertificate
+	executed qc.Height       // of our own newest state
+	own      []qc.Checkpoint // above the certified one, ascending. Bound: ownCheckpointsMax
 	// The newest above the certified one of each signer, ascending. Bound: checkpointsPerSigner each.
 	signed   [][]qc.SignedCheckpoint
 	summing  []qc.Checkpoint      // being verified. Bound: sumsMax
@@ -33,7 +37,9 @@ const (
 	// ownCheckpointsMax bounds the uncertified checkpoints of our own that are remembered: the newest ones.
 	ownCheckpointsMax = 64
 	// checkpointsPerSigner bounds those of each other replica: who is ahead signs several before we follow.
-	checkpointsPerSigner = 8
+	checkpointsPerSigner = 24
+	// aheadMax bounds the certificates that wait for us to execute so far: the newest ones.
+	aheadMax = 64
 	// repeatCheckpointEvery is how often the newest uncertified checkpoint is sent again: 1 s.
 	repeatCheckpointEvery = qc.TicksPerSecond
 )
@@ -83,9 +89,16 @@ func (c *Core) onExecuted(cp qc.Checkpoint) error {
 	if k.every == 0 || cp.Height == 0 || cp.Height%k.every != 0 {
 		return nil
 	}
+	k.executed = max(k.executed, cp.Height)
 	if err := differs(cp, k.certified); err != nil {
 		return err
 	}
+	for _, cert := range k.ahead {
+		if err := differs(cp, cert); err != nil {
+			return err
+		}
+	}
+	k.ahead = slices.DeleteFunc(k.ahead, func(c *qc.CheckpointCertificate) bool { return c.Checkpoint.Height <= cp.Height })
 	if cp.Height <= k.height() {
 		return nil
 	}
@@ -106,7 +119,10 @@ func (c *Core) signNewest() {
 	cp := k.own[len(k.own)-1]
 	s := c.safety.checkpoint(cp)
 	k.keep(s)
-	k.repeated, k.due = &s, c.now+repeatCheckpointEvery
+	if k.repeated == nil { // one that waits to be repeated gives way to the newer one, and its turn stays
+		k.due = c.now + repeatCheckpointEvery
+	}
+	k.repeated = &s
 	c.broadcast(&CheckpointMessage{Signed: &s})
 	c.sumCheckpoint(cp)
 }
@@ -131,14 +147,19 @@ func (c *Core) onCheckpoint(m *CheckpointMessage, from qc.NodeID) error {
 	return nil
 }
 
-// keep adds a signature, unless its signer has signed that height already.
+// keep adds a signature. One of another state at the same height takes the place of the older one, for its signer may have
+// been mended and started again; one that was found bad leaves its place taken, or each would cost another check.
 func (k *checkpoints) keep(s qc.SignedCheckpoint) bool {
 	held := k.signed[s.Signer]
 	i, found := slices.BinarySearchFunc(held, s.Checkpoint.Height, func(x qc.SignedCheckpoint, h qc.Height) int {
-		return int(x.Checkpoint.Height) - int(h)
+		return cmp.Compare(x.Checkpoint.Height, h)
 	})
 	if found {
-		return false
+		if held[i].Checkpoint == s.Checkpoint || held[i].Checkpoint.Block.IsZero() {
+			return false
+		}
+		held[i] = s
+		return true
 	}
 	held = slices.Insert(held, i, s)
 	if len(held) > checkpointsPerSigner {
@@ -181,10 +202,26 @@ func (c *Core) onCheckpointSum(s Sum) error {
 			}
 		}
 	}
-	if s.stateCert == nil {
-		return nil
+	if s.stateCert != nil {
+		if err := c.onCheckpointCertificate(s.stateCert); err != nil {
+			return err
+		}
 	}
-	return c.onCheckpointCertificate(s.stateCert)
+	c.sumCheckpoints()
+	return nil
+}
+
+// sumCheckpoints takes up what had to wait while sums were under way: good signatures that came meanwhile, when bad ones
+// had to be left out, and further states.
+func (c *Core) sumCheckpoints() {
+	count := make(map[qc.Checkpoint]int)
+	for _, held := range c.checkpoints.signed {
+		for _, s := range held {
+			if count[s.Checkpoint]++; count[s.Checkpoint] == c.cfg.Committee.Quorum() && !s.Checkpoint.Block.IsZero() {
+				c.sumCheckpoint(s.Checkpoint)
+			}
+		}
+	}
 }
 
 // onCheckpointCertificate takes a verified certificate. A replica that has come to another state halts.
@@ -200,6 +237,11 @@ func (c *Core) onCheckpointCertificate(cert *qc.CheckpointCertificate) error {
 		}
 	}
 	k.certified = cert
+	if at > k.executed {
+		if k.ahead = append(k.ahead, cert); len(k.ahead) > aheadMax {
+			k.ahead = slices.Delete(k.ahead, 0, 1)
+		}
+	}
 	k.own = slices.DeleteFunc(k.own, func(cp qc.Checkpoint) bool { return cp.Height <= at })
 	for i, held := range k.signed {
 		k.signed[i] = slices.DeleteFunc(held, func(s qc.SignedCheckpoint) bool { return s.Checkpoint.Height <= at })

@@ -269,7 +269,9 @@ func TestStatesOfOneSignerAreBounded(t *testing.T) {
 	s := &solo{cluster: newCheckpointed(t), t: t}
 	s.r = s.nodes[0]
 	s.start(s.r)
-	at := func(h qc.Height) qc.Checkpoint { return qc.Checkpoint{Height: h, Digest: [32]byte{1}} }
+	at := func(h qc.Height) qc.Checkpoint {
+		return qc.Checkpoint{Height: h, Block: qc.BlockID{1}, Digest: [32]byte{1}}
+	}
 	sign := func(id qc.NodeID, h qc.Height) {
 		cp := at(h)
 		s.give(id, &hotstuff.CheckpointMessage{Signed: &qc.SignedCheckpoint{Checkpoint: cp, Signer: id, Signature: s.signers[id].Sign(s.committee.CheckpointMessage(cp))}})

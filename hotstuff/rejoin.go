@@ -9,7 +9,7 @@ import (
 // Rejoining after the safety state was lost (PROTOCOL §7; S13).
 //
 // A replica that has forgotten what it signed could contradict it. It draws a nonce, and has it committed as a command,
-// which others order for it. Until then it signs nothing: no vote, timeout, proposal or batch. It follows the others
+// which others order for it. Until then it signs nothing: no vote, timeout, proposal, batch or checkpoint. It follows the others
 // all the same: it verifies certificates, moves views, fetches and commits. When a block with the nonce has been
 // executed, w is the view of the highest certificate known, and from then on it signs in views above w alone.
 //

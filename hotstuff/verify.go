@@ -175,7 +175,7 @@ func (v *Verifier) checkpoint(w Window, from qc.NodeID, m *CheckpointMessage) er
 	}
 	every, height := v.limits.CheckpointEvery, m.Signed.Checkpoint.Height
 	switch {
-	case !v.committee.Has(m.Signed.Signer) || every == 0 || height == 0 || height%every != 0:
+	case !v.committee.Has(m.Signed.Signer) || every == 0 || height == 0 || height%every != 0 || m.Signed.Checkpoint.Block.IsZero():
 		return ErrMessage
 	case m.Signed.Signer != from:
 		return ErrSender

@@ -42,8 +42,13 @@ func (c *checkpointing) follow(batches []*mempool.Batch) {
 // checkpoint reports the state if one is due at the present height.
 func (m *Machine) checkpoint() {
 	if c := &m.checkpoints; c.every > 0 && m.height%c.every == 0 {
-		c.report(Checkpointed{qc.Checkpoint{Height: m.height, Block: m.block, Digest: c.digest(m.sessions.Digest(), m.app.Digest())}})
+		c.report(Checkpointed{qc.Checkpoint{Height: m.height, Block: m.block, Digest: m.digest()}})
 	}
+}
+
+// digest returns the digest of the whole state: the engine's and the application's.
+func (m *Machine) digest() [32]byte {
+	return m.checkpoints.digest(m.sessions.Digest(), m.app.Digest())
 }
 
 // digest is H(engine state ‖ application digest) (PROTOCOL §9). What the leader function reads is bound by the block's name,

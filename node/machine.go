@@ -43,7 +43,7 @@ func NewMachine(a app.Application, genesis *blocktree.Block, l session.Limits) *
 
 // Applied returns where the machine stands.
 func (m *Machine) Applied() Applied {
-	return Applied{Height: m.height, Block: m.block, Commands: m.commands, Digest: m.app.Digest()}
+	return Applied{Height: m.height, Block: m.block, Commands: m.commands, Digest: m.digest()}
 }
 
 // Apply executes one block. Requests that this replica took in, app.Request owners all of them, are answered as soon as
@@ -125,7 +125,7 @@ func (m *Machine) executeSession(c session.Command, words session.Words, reply [
 		}
 		return reply
 	}
-	reply, outcome := m.sessions.Once(c.ID, c.Seq, reply, func(reply []byte) []byte { return m.app.Apply(m.moment, c.Command, reply) })
+	reply, outcome := m.sessions.Once(c.ID, c.Seq, c.Command, reply, func(reply []byte) []byte { return m.app.Apply(m.moment, c.Command, reply) })
 	if outcome != session.Done && words != nil {
 		reply = words.Refused(reply, outcome)
 	}

@@ -16,6 +16,8 @@ var (
 	ErrSessionExpired = errors.New("session expired")
 	// ErrTooFarAhead: the number is too far ahead of the least one that is missing. The command is not executed.
 	ErrTooFarAhead = fmt.Errorf("sequence number %d or more ahead of the least one that is missing", session.Window)
+	// ErrNumberTaken: another command was executed under this number. This one is not executed.
+	ErrNumberTaken = errors.New("another command was executed under this number")
 	// ErrResultGone: the command was executed before, and its result is too old or too large to be kept.
 	ErrResultGone = errors.New("executed before, and the result is not kept")
 )
@@ -41,6 +43,8 @@ func (a *answer) Refused(reply []byte, o session.Outcome) []byte {
 		a.err = ErrTooFarAhead
 	case session.Forgotten:
 		a.err = ErrResultGone
+	case session.Taken:
+		a.err = ErrNumberTaken
 	default:
 		a.err = errors.New("sequence numbers begin at 1")
 	}
@@ -61,7 +65,7 @@ func (n *Node) OpenSession(ctx context.Context) (id uint64, err error) {
 // DoOnce has a command executed exactly once under its number in a session, and returns the result of that one execution:
 // after a lost reply or an unknown outcome, send the same number again, through any replica. Numbers begin at 1; they may
 // overtake each other by less than session.Window.
-// Expected errors: Do's, ErrSessionExpired, ErrTooFarAhead, ErrResultGone.
+// Expected errors: Do's, ErrSessionExpired, ErrTooFarAhead, ErrNumberTaken, ErrResultGone.
 func (n *Node) DoOnce(ctx context.Context, id, seq uint64, command []byte) ([]byte, error) {
 	var a answer
 	blob := append(session.AppendOnce(nil, id, seq, len(command)), command...)

@@ -48,7 +48,7 @@ func TestDoOnce(t *testing.T) {
 	}
 	all(c.stop)
 	all(c.start)
-	if got := once(3, 1, "another"); got != first {
+	if got := once(3, 1, "first"); got != first {
 		t.Errorf("after a restart %s, the first result was %s", got, first)
 	}
 	if got := once(1, 2, "second"); !strings.HasPrefix(got, "2:") {
@@ -57,7 +57,7 @@ func TestDoOnce(t *testing.T) {
 	for _, tt := range []struct {
 		id, seq uint64
 		want    error
-	}{{id + 1, 1, node.ErrSessionExpired}, {id, 3 + session.Window, node.ErrTooFarAhead}} {
+	}{{id, 1, node.ErrNumberTaken}, {id + 1, 1, node.ErrSessionExpired}, {id, 3 + session.Window, node.ErrTooFarAhead}} {
 		if _, err := c.nodes[0].DoOnce(ctx, tt.id, tt.seq, []byte("never")); !errors.Is(err, tt.want) {
 			t.Errorf("session %d, number %d: %v, want %v", tt.id, tt.seq, err, tt.want)
 		}

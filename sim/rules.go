@@ -164,6 +164,11 @@ func (c *checker) proposalRule(r *replica, old, s *hotstuff.SafetyState) {
 // rejoined checks the end of a rejoin: the nonce that was drawn after the last loss stands in a block that is
 // committed, by a certificate that the replica holds (PROTOCOL §7; S13).
 func (c *checker) rejoined(r *replica, s *hotstuff.SafetyState) {
+	for _, height := range r.disk.heights { // what it has stored meanwhile it may vote for
+		for _, b := range height {
+			c.know(r, b)
+		}
+	}
 	nonce := r.disk.safety.Nonce // until the write is over
 	var first *blocktree.Block   // several name it, for every peer was asked
 	for b := c.blocks[s.HighQC.Block]; b != nil; b = c.blocks[b.Parent] {

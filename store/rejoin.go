@@ -27,7 +27,8 @@ type RejoinOptions struct {
 	// Check looks further into a store that opens. Its error counts as a loss. nil: no further look.
 	Check func(*Store) error
 	// Discard makes a store count as lost that is sound: its replica's key was used elsewhere (S14), so that it does
-	// not tell all that was signed.
+	// not tell all that was signed. One whose replica rejoins already counts as lost too: its nonce may be older than what
+	// was signed elsewhere meanwhile.
 	Discard bool
 }
 
@@ -62,7 +63,7 @@ func Rejoin(dir string, id Identity, o Options, r RejoinOptions) (Rejoining, err
 func (s *Store) rejoin(o Options, r RejoinOptions, loss error) (Rejoining, error) {
 	if loss == nil {
 		state, err := s.judge(o, r)
-		if err == nil && !state.Nonce.IsZero() {
+		if err == nil && !state.Nonce.IsZero() && !r.Discard {
 			return Rejoining{Nonce: state.Nonce, Already: true}, nil
 		}
 		if err == nil && !r.Discard {

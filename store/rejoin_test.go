@@ -336,3 +336,27 @@ func completes(t *testing.T, image *cutdisk.Disk, dir, cut string) (fresh bool) 
 	}
 	return fresh
 }
+
+// A rejoin that discards draws a nonce of its own each time: one drawn before may be older than what the key has signed
+// elsewhere since.
+func TestDiscardDrawsAnotherNonce(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "data")
+	if err := store.Init(dir, identity, options); err != nil {
+		t.Fatal(err)
+	}
+	discard := func() store.Rejoining {
+		done, err := store.Rejoin(dir, identity, options, store.RejoinOptions{Discard: true})
+		if err != nil || done.Already || done.Moved == "" {
+			t.Fatalf("%+v, %v", done, err)
+		}
+		return done
+	}
+	one, two := discard(), discard()
+	if one.Nonce == two.Nonce || one.Moved == two.Moved {
+		t.Errorf("discarded to %+v, then to %+v", one, two)
+	}
+	again, err := store.Rejoin(dir, identity, options, store.RejoinOptions{})
+	if err != nil || !again.Already || again.Nonce != two.Nonce {
+		t.Errorf("without discarding: %+v, %v; want the last nonce", again, err)
+	}
+}

@@ -27,7 +27,7 @@ type Status struct {
 	AppliedHeight     uint64   `json:"applied_height"`              // up to which the application has executed; at most CommittedHeight
 	CommittedCommands uint64   `json:"committed_commands"`          // applied since genesis
 	LastBlock         string   `json:"last_block"`                  // ID of the newest applied block, 64 hex digits
-	StateDigest       string   `json:"state_digest"`                // of the application at AppliedHeight, 64 hex digits
+	StateDigest       string   `json:"state_digest"`                // of the whole state at AppliedHeight, the engine's and the application's, 64 hex digits
 	PeersConnected    int      `json:"peers_connected"`             // authenticated in both directions, this replica not counted
 	Chain             string   `json:"chain"`                       // 64 hex digits
 	Nodes             int      `json:"nodes"`                       // size of the committee

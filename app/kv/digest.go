@@ -55,7 +55,7 @@ func (d *digester) inner(n *inner, level int) [sha256.Size]byte {
 
 // leaf renews the digest of a leaf: of its entries in the order of their keys.
 func (d *digester) leaf(l *leaf) {
-	slices.SortFunc(l.entries, func(a, b entry) int { return bytes.Compare(a.key(), b.key()) })
+	l.sort()
 	b := append(d.buf[:0], domainLeaf...)
 	for i := range l.entries {
 		e := &l.entries[i]
@@ -72,6 +72,11 @@ func (d *digester) leaf(l *leaf) {
 	}
 	d.buf = b
 	l.digest, l.changed = sha256.Sum256(b), false
+}
+
+// sort puts the entries of a leaf into the order of their keys.
+func (l *leaf) sort() {
+	slices.SortFunc(l.entries, func(a, b entry) int { return bytes.Compare(a.key(), b.key()) })
 }
 
 func sumOf(data []byte) *[sha256.Size]byte {

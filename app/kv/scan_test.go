@@ -125,3 +125,25 @@ func TestScanPagesFitTheReply(t *testing.T) {
 		t.Errorf("KEYS: %q", got[:min(len(got), 100)])
 	}
 }
+
+// What KEYS and SCAN answer depends on the keys alone, not on how they came to be, nor on when a digest was asked for: it
+// may be kept by the engine as part of the replicated state.
+func TestOrderIsOfTheContents(t *testing.T) {
+	one, other := newStore(t), newStore(t)
+	for i := range 200 {
+		do(t, one, "SET", fmt.Sprint("k", i), "v")
+		do(t, other, "SET", fmt.Sprint("k", 199-i), "v")
+		do(t, other, "SET", fmt.Sprint("gone", i), "v")
+		if i%7 == 0 {
+			other.Digest()
+		}
+	}
+	for i := range 200 {
+		do(t, other, "DEL", fmt.Sprint("gone", i))
+	}
+	for _, words := range [][]string{{"KEYS", "*"}, {"KEYS", "*7*"}, {"SCAN", "0", "COUNT", "50"}, {"SCAN", "0", "MATCH", "k1*", "COUNT", "1000"}} {
+		if a, b := do(t, one, words...), do(t, other, words...); a != b {
+			t.Errorf("%q: two stores of equal contents answer\n%.200q\n%.200q", words, a, b)
+		}
+	}
+}

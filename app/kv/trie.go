@@ -33,7 +33,7 @@ type inner struct {
 
 // leaf holds the entries whose hashes share their first depth bits.
 type leaf struct {
-	entries []entry // in no order until digest sorts them
+	entries []entry // in no order, until sort
 	digest  [sha256.Size]byte
 	depth   uint8
 	changed bool

@@ -55,6 +55,7 @@ const (
 	Ahead                    // the number is too far ahead of the least one that is missing: not executed
 	Forgotten                // executed before; the result was too large or is too old to be kept
 	Invalid                  // number 0: not executed
+	Taken                    // another command was executed under this number: this one is not
 )
 
 // Words puts outcomes into a front end's protocol.

@@ -13,7 +13,8 @@
 // A session remembers which of its numbers were executed, in a window whose floor is the least one that was not. The floor
 // moves only over numbers that were executed, so a late one is never taken for executed, and no far one moves it: numbers
 // from Window above the floor on are refused. Results are kept for the Window numbers below the floor, unless they are
-// larger than ResultBytesMax.
+// larger than ResultBytesMax. A number belongs to its command: another one under it is refused, so that nobody is told the
+// result of something else.
 //
 // Sessions are bounded in number and bytes. The one that was unused for longest, by the order of the log, goes first. A
 // command of a session that is gone, or never was, is not executed: it may have been before.

@@ -3,6 +3,7 @@ package session_test
 import (
 	"bytes"
 	"fmt"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -14,7 +15,7 @@ var wide = session.Limits{Sessions: 1000, Bytes: 1 << 30}
 
 // once has "n" executed under a number, and tells what came of it. n counts executions.
 func once(t *session.Table, id, seq uint64, n *int) (string, session.Outcome) {
-	reply, o := t.Once(id, seq, []byte("before "), func(b []byte) []byte {
+	reply, o := t.Once(id, seq, []byte("command"), []byte("before "), func(b []byte) []byte {
 		*n++
 		return fmt.Appendf(b, "%d", *n)
 	})
@@ -74,8 +75,8 @@ func TestAnyOrderIsExactlyOnce(t *testing.T) {
 				executed++
 				return append(b, bytes.Repeat([]byte{byte(step)}, size)...)
 			}
-			reply, o := table.Once(id, seq, nil, apply)
-			twice, o2 := twin.Once(id, seq, nil, apply)
+			reply, o := table.Once(id, seq, []byte{byte(seq)}, nil, apply)
+			twice, o2 := twin.Once(id, seq, []byte{byte(seq)}, nil, apply)
 			if string(twice) != string(reply) || o != o2 {
 				rt.Fatal("two tables answer differently")
 			}
@@ -111,6 +112,50 @@ func TestAnyOrderIsExactlyOnce(t *testing.T) {
 			rt.Fatal("a session more, and the same digest")
 		}
 	})
+}
+
+// A number belongs to the command that was executed under it: who sends another one is told so, and not its result.
+func TestNumberBelongsToItsCommand(t *testing.T) {
+	table := session.NewTable(wide)
+	id := table.Open([32]byte{1})
+	send := func(command string) (string, session.Outcome) {
+		reply, o := table.Once(id, 1, []byte(command), nil, func(b []byte) []byte { return append(b, command...) })
+		return string(reply), o
+	}
+	for _, step := range []struct {
+		command, result string
+		outcome         session.Outcome
+	}{{"junk", "junk", session.Done}, {"paid", "", session.Taken}, {"junk", "junk", session.Done}} {
+		if result, o := send(step.command); result != step.result || o != step.outcome {
+			t.Errorf("%s: %q, outcome %d; want %q, %d", step.command, result, o, step.result, step.outcome)
+		}
+	}
+}
+
+// What a table counts for its limit is no less than what it takes, by much.
+func TestBytesAreCounted(t *testing.T) {
+	heap := func() uint64 {
+		runtime.GC()
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return m.HeapAlloc
+	}
+	for _, each := range []uint64{0, 1, 20} {
+		before := heap()
+		table, n := session.NewTable(session.Limits{Sessions: 1 << 24, Bytes: 32 << 20}), 0
+		for last := -1; table.Len() > last; {
+			last = table.Len()
+			id := table.Open([32]byte{byte(last), byte(last >> 8), byte(last >> 16)})
+			for seq := uint64(1); seq <= each; seq++ {
+				once(table, id, seq, &n)
+			}
+		}
+		table.Digest()
+		if took := heap() - before; took > 3*uint64(table.Bytes())/2 {
+			t.Errorf("%d results each: %d sessions count %d MiB, and take %d", each, table.Len(), table.Bytes()>>20, took>>20)
+		}
+		runtime.KeepAlive(table)
+	}
 }
 
 // The session that was unused for longest goes first, and what it had executed is never executed again.

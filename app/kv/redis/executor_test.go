@@ -123,7 +123,7 @@ func (e *executor) apply(r *app.Request, c mempool.Command, reply []byte) []byte
 	case s.Open:
 		return r.Words.Opened(reply, e.sessions.Open([32]byte{}))
 	}
-	reply, outcome := e.sessions.Once(s.ID, s.Seq, reply, func(reply []byte) []byte { return e.store.Apply(app.Moment{}, s.Command, reply) })
+	reply, outcome := e.sessions.Once(s.ID, s.Seq, s.Command, reply, func(reply []byte) []byte { return e.store.Apply(app.Moment{}, s.Command, reply) })
 	if outcome != session.Done {
 		reply = r.Words.Refused(reply, outcome)
 	}

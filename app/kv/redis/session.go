@@ -22,6 +22,8 @@ func (words) Refused(reply []byte, o session.Outcome) []byte {
 		return resp.AppendError(reply, "SESSION_EXPIRED no such session, or it was evicted: the command is not executed, and may have been before")
 	case session.Ahead:
 		return resp.AppendError(reply, "ERR the sequence number is too far ahead of the least one that is missing: not executed")
+	case session.Taken:
+		return resp.AppendError(reply, "ERR another command was executed under this number: not executed")
 	case session.Forgotten:
 		return resp.AppendError(reply, "ERR executed before; its result is not kept any more")
 	}
@@ -53,12 +55,15 @@ func (c *conn) takeOnce(args [][]byte) (more bool) {
 		}
 		return c.literal(func(dst []byte) []byte { return appendUnknown(dst, args[2:]) })
 	}
+	if !command.Write {
+		return refuse("ERR ONCE takes commands that write: a read may be sent again as it is")
+	}
 	if args = args[2:]; !command.Takes(len(args)) {
 		return refuse(kv.ArityError(command.Name))
 	}
 	args = args[1:]
 	size := kv.CommandSize(args)
-	r, ok := c.requestFor(session.OnceSize(size), true)
+	r, ok := c.requestFor(session.OnceSize(size), command.Returns)
 	if !ok {
 		return false
 	}
@@ -79,5 +84,7 @@ func (r *request) addOnce(id, seq uint64, c *kv.Command, size int, args [][]byte
 	r.Blob = kv.AppendCommand(r.Blob, c.Op, args...)
 	r.Count++
 	r.commands++
-	r.valueReplies++ // it may be a read
+	if c.Returns {
+		r.valueReplies++
+	}
 }

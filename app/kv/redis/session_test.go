@@ -25,9 +25,9 @@ func TestOnce(t *testing.T) {
 	c.send(array("ONCE", id, "1", "INCR", "k") + array("ONCE", id, "1", "INCR", "k") + array("GET", "k") + array("once", id, "2", "incrby", "k", "5"))
 	c.expect(":1\r\n:1\r\n$1\r\n1\r\n:6\r\n")
 	other := dial(t, s)
-	other.send(array("ONCE", id, "2", "INCRBY", "k", "5") + array("ONCE", id, "1", "SET", "k", "never") + array("ONCE", id, "3", "GET", "k") +
-		array("SET", "k", "9") + array("ONCE", id, "3", "GET", "k"))
-	other.expect(":6\r\n:1\r\n$1\r\n6\r\n+OK\r\n$1\r\n6\r\n")
+	other.send(array("ONCE", id, "2", "INCRBY", "k", "5") + array("ONCE", id, "1", "SET", "k", "never") +
+		array("ONCE", id, "3", "GETSET", "k", "8") + array("SET", "k", "9") + array("ONCE", id, "3", "GETSET", "k", "8") + array("GET", "k"))
+	other.expect(":6\r\n-ERR another command was executed under this number: not executed\r\n$1\r\n6\r\n+OK\r\n$1\r\n6\r\n$1\r\n9\r\n")
 	if own := other.open(); own == id {
 		t.Errorf("two sessions are called %s", id)
 	}
@@ -48,6 +48,7 @@ func TestOnceRefuses(t *testing.T) {
 		{array("ONCE", id, "1", "SET", "k"), "-ERR wrong number of arguments for 'set' command"},
 		{array("ONCE", id, "1"), "-ERR wrong number of arguments for 'once' command"},
 		{array("SESSION", "x"), "-ERR wrong number of arguments for 'session' command"},
+		{array("ONCE", id, "1", "MGET", "k", "k"), "-ERR ONCE takes commands that write: a read may be sent again as it is"},
 		{array("ONCE", id, "1", "PING"), "-ERR ONCE takes a command of the store"},
 		{array("ONCE", id, "1", "ONCE", id, "2", "SET", "k", "v"), "-ERR ONCE takes a command of the store"},
 		{array("ONCE", id, "1", "NOSUCH", "k"), "-ERR unknown command 'NOSUCH', with args beginning with: 'k' "},
