@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/redis/go-redis/v9/logging"
 )
 
 // actAsDaemon in the environment makes the test binary the daemon, so that the tests run real processes, and these can
@@ -22,6 +24,7 @@ func TestMain(m *testing.M) {
 	if os.Getenv(actAsDaemon) != "" {
 		main()
 	}
+	logging.Disable() // the Redis client would tell of every node that a test has killed
 	os.Exit(m.Run())
 }
 

@@ -80,7 +80,7 @@ func TestWrongHomesEndWithStatus2(t *testing.T) {
 		{name: "broken file", damage: change("config.toml", "[keys]", "[keys"),
 			want: `config.toml: not valid TOML: line 8: toml: expected character ]`},
 		{name: "broken genesis", damage: change("genesis.json", "\n}", ""),
-			want: `genesis.json: not a genesis document: line 29: ends too early`},
+			want: `genesis.json: not a genesis document: line 31: ends too early`},
 		{name: "duplicate node id", damage: change("genesis.json", `"id": 1`, `"id": 0`),
 			want: `genesis.json: nodes[1].id = 0: duplicate node id, give every node of 0 to 1 once`},
 		{name: "duplicate address", damage: func(t *testing.T, home string, basePort int) {
