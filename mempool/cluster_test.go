@@ -78,7 +78,6 @@ func (c *cluster) start(n *replica) {
 	cfg := testConfig(c.roster, n.id)
 	cfg.ExpiryDistanceMax = 8
 	cfg.BlockBatchesMax = 4
-	cfg.RecentBytes = 3 * 4200
 	at := c.chain[n.executed]
 	rec := mempool.Recovered{Incarnation: blocktree.Incarnation{Starts: n.starts}, Height: at.Height, Lanes: at.lanes}
 	digests := make([]blocktree.Digest, 0, len(n.disk))

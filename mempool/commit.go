@@ -109,12 +109,12 @@ func (p *Pool) execute() {
 	}
 }
 
-// Executed says that the executor is done with all blocks up to a height. Their batches leave memory, the newest by way of the recent window.
+// Executed says that the executor is done with all blocks up to a height. Their batches leave memory: whoever asks for one is served from the disk.
 func (p *Pool) Executed(height qc.Height) {
 	q := &p.commits
 	n := 0
 	for n < q.emitted && q.queue[n].block.Height <= height {
-		p.retire(q.queue[n], true)
+		p.retire(q.queue[n])
 		n++
 	}
 	q.pop(n)
@@ -122,14 +122,9 @@ func (p *Pool) Executed(height qc.Height) {
 }
 
 // retire ends a commit's hold on its batches and the accounts of its own ones.
-func (p *Pool) retire(c *commit, executed bool) {
+func (p *Pool) retire(c *commit) {
 	p.own.underway -= c.own
 	p.own.pending -= c.ownCost
-	if executed {
-		for _, it := range c.items {
-			p.keepRecent(it)
-		}
-	}
 	p.detach(&c.claim)
 }
 
@@ -154,7 +149,7 @@ func (p *Pool) Restored(height qc.Height, lanes blocktree.Lanes) {
 		for _, spans := range c.spans {
 			p.ready.Unknown = appendOwners(p.ready.Unknown, spans)
 		}
-		p.retire(c, false)
+		p.retire(c)
 	}
 	p.commits = commitQueue{}
 	p.skipOwn(lanes[p.cfg.Self])

@@ -33,7 +33,6 @@ type Config struct {
 	// Execution.
 	BacklogBytes uint64 // payload and admission pause at this many bytes committed and not executed
 	ResolveBytes uint64 // committed batches are loaded and fetched at most about this far ahead of execution, bytes
-	RecentBytes  int    // executed batches that stay in memory to serve peers, bytes
 
 	// HeldLimitViews is for how many views, after a batch of an origin had to be fetched, Build names of that origin only what a quorum holds.
 	HeldLimitViews qc.View

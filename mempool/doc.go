@@ -22,7 +22,7 @@
 // Pool is the whole of it: New, the inputs, Ready. ready.go lists all that it can ask for. Then, by idea:
 //
 //   - own.go: admission, batching, the end of an own lane
-//   - receive.go, item.go, shelf.go, recent.go: what is kept, under which quota, and what is forgotten
+//   - receive.go, item.go, shelf.go: what is kept, under which quota, and what is forgotten
 //   - require.go, fetch.go: payload for votes, and getting what is missing
 //   - runs.go, build.go, held.go: what a proposal may name, and how origins share it
 //   - commit.go: execution in order
@@ -47,6 +47,5 @@
 //   - batches that no block names: Config.PeerBytes an origin; beyond it they are dropped, and fetched if a block names them after all
 //   - batches that uncommitted blocks name: 32 blocks; beyond it the lowest view is let go
 //   - batches that committed blocks name: Config.ResolveBytes are loaded or fetched ahead of execution
-//   - executed batches: Config.RecentBytes, first in, first out
 //   - marks of peers: two for each peer
 package mempool

@@ -90,7 +90,7 @@ func testConfig(r *roster, self qc.NodeID) mempool.Config {
 		BatchBytesMax: 1000, BlockBatchesMax: 10, BlockBytesMax: 4000, ExpiryDistanceMax: 100,
 		BatchBytes: 100, BatchDelay: 10, PendingBytes: 4000,
 		PeerBytes: 20 * 4096, FetchGrace: 5, FetchRetry: 20,
-		BacklogBytes: 10_000, ResolveBytes: 2000, RecentBytes: 20 * 4096, HeldLimitViews: 6,
+		BacklogBytes: 10_000, ResolveBytes: 2000, HeldLimitViews: 6,
 	}
 }
 

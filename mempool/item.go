@@ -5,7 +5,7 @@ import (
 	"github.com/hotstuffd/hotstuffd/qc"
 )
 
-// item is one batch, held or named. It stays in the index while it is shelved, recent, or named.
+// item is one batch, held or named. It stays in the index while it is shelved or named.
 type item struct {
 	ref    blocktree.BatchRef // the batch's own once it is held; until then as a block named it
 	batch  *Batch             // nil while missing
@@ -13,7 +13,6 @@ type item struct {
 
 	named   int  // claims and own flight that hold on to it: no quota and no expiry touch it
 	shelved bool // on its origin's shelf
-	kept    bool // in the recent window
 
 	waiters []waiter // claims that miss it: not held or not synced
 
@@ -101,7 +100,7 @@ func (p *Pool) release(it *item) {
 }
 
 func (p *Pool) dropUnused(it *item) {
-	if it.named == 0 && !it.shelved && !it.kept && p.items[it.ref.Digest] == it {
+	if it.named == 0 && !it.shelved && p.items[it.ref.Digest] == it {
 		delete(p.items, it.ref.Digest)
 	}
 }

@@ -90,7 +90,7 @@ func TestReadsAloneGetABatch(t *testing.T) {
 // TestBatchInFlightIsNeverDropped: neither a block that names it and is given up, nor a quota, takes an own batch away before it is committed; when it is
 // executed nothing holds on to it.
 func TestBatchInFlightIsNeverDropped(t *testing.T) {
-	s := newSolo(t, 4, func(c *mempool.Config) { c.PeerBytes, c.RecentBytes = 0, 0 })
+	s := newSolo(t, 4, func(c *mempool.Config) { c.PeerBytes = 0 })
 	s.submit("a")
 	own := s.at(0).Broadcast[0]
 	lost := s.block(1, own)

@@ -20,7 +20,6 @@ type Pool struct {
 	// Batches: all known by digest; those that a block may still name by position; those executed of late.
 	items   map[blocktree.Digest]*item // never ranged over
 	shelves []shelf                    // by origin
-	recent  recent
 
 	// The last committed block, and the block of the highest certificate.
 	height   qc.Height

@@ -43,8 +43,6 @@ const (
 	fetchRetry = 100 * time.Millisecond
 	// backlogMax is the bytes of committed and not executed batches above which blocks get no payload.
 	backlogMax = 64 << 20
-	// recentBytes of executed batches stay in memory to serve peers.
-	recentBytes = 8 << 20
 	// resolveBytes of committed batches are loaded or fetched ahead of execution.
 	resolveBytes = 32 << 20
 	// heldLimitViews is for how many views an origin whose batch had to be fetched is held to what a quorum holds.
@@ -58,7 +56,7 @@ func poolConfig(p Parts) mempool.Config {
 		BatchBytesMax: l.BatchBytesMax, BlockBatchesMax: l.BlockBatchesMax, BlockBytesMax: l.BlockBytesMax, ExpiryDistanceMax: l.ExpiryDistanceMax,
 		BatchBytes: min(m.BatchBytes, int(l.BatchBytesMax)), BatchDelay: ticks(m.BatchDelay), PendingBytes: m.PendingBytes, PeerBytes: m.PeerBytes,
 		FetchGrace: ticks(fetchGrace), FetchRetry: ticks(fetchRetry),
-		BacklogBytes: backlogMax, ResolveBytes: resolveBytes, RecentBytes: recentBytes, HeldLimitViews: heldLimitViews,
+		BacklogBytes: backlogMax, ResolveBytes: resolveBytes, HeldLimitViews: heldLimitViews,
 	}
 }
 
