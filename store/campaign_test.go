@@ -114,7 +114,8 @@ func recordAs(t *testing.T, id store.Identity, seed uint64, length int) *recordi
 	return r
 }
 
-// inBubble runs f in a bubble of synctest, and then lets the time pass that LevelDB's last goroutines take to end.
+// inBubble runs f in a bubble of synctest, and then lets the time pass that LevelDB's last goroutines take to end. It is
+// the bubble's time: no clock is waited for, here or in schedule.run.
 func inBubble(t *testing.T, f func(t *testing.T)) {
 	synctest.Test(t, func(t *testing.T) {
 		f(t)

@@ -17,7 +17,7 @@ var demanded = []string{
 	"vote-before-sync", "payload-not-synced", "vote-after-timeout", "justify-not-verified", "qc-cache-without-bitmap",
 	"tc-without-high-qc-rule", "tc-with-unbounded-views", "view-by-one", "timeouts-across-views", "votes-not-in-timeouts",
 	"late-votes-dropped", "window-before-certificates", "tail-not-flushed", "held-leader-keeps-qc", "reputation-of-committed",
-	"lane-without-predecessor", "incarnation-not-synced", "own-foreign-vote-ignored", "own-old-vote-halts",
+	"lane-without-predecessor", "incarnation-not-synced", "rejoin-without-nonce", "own-foreign-vote-ignored", "own-old-vote-halts",
 	"commit-out-of-order",
 }
 
