@@ -89,7 +89,6 @@ func (c *Core) onExecuted(cp qc.Checkpoint) error {
 	if k.every == 0 || cp.Height == 0 || cp.Height%k.every != 0 {
 		return nil
 	}
-	k.executed = max(k.executed, cp.Height)
 	if err := differs(cp, k.certified); err != nil {
 		return err
 	}
@@ -98,7 +97,7 @@ func (c *Core) onExecuted(cp qc.Checkpoint) error {
 			return err
 		}
 	}
-	k.ahead = slices.DeleteFunc(k.ahead, func(c *qc.CheckpointCertificate) bool { return c.Checkpoint.Height <= cp.Height })
+	k.skipTo(cp.Height)
 	if cp.Height <= k.height() {
 		return nil
 	}
@@ -107,6 +106,12 @@ func (c *Core) onExecuted(cp qc.Checkpoint) error {
 	}
 	c.signNewest()
 	return nil
+}
+
+// skipTo notes that our own state has come to a height: certificates up to there wait for it no more.
+func (k *checkpoints) skipTo(h qc.Height) {
+	k.executed = max(k.executed, h)
+	k.ahead = slices.DeleteFunc(k.ahead, func(c *qc.CheckpointCertificate) bool { return c.Checkpoint.Height <= h })
 }
 
 // signNewest signs our newest uncertified checkpoint and tells everybody; if they have left it behind, they answer with the

@@ -229,6 +229,8 @@ func (c *Core) Step(in Input) error {
 		err = c.onSum(in)
 	case Executed:
 		err = c.onExecuted(in.Checkpoint)
+	case Restored:
+		err = c.onRestored(in)
 	default:
 		return fmt.Errorf("hotstuff: unknown input %T", in)
 	}

@@ -6,7 +6,7 @@ import (
 )
 
 // Input is what Step takes: Verified, Tick, Payload, PayloadStatus, Work, Peer, Load, Sum, OpenLane,
-// Rejoined or Executed.
+// Rejoined, Executed or Restored.
 type Input interface{ input() }
 
 // Tick tells the time. It comes before the other inputs of a turn, and whenever Core.Deadline is due.

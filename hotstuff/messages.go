@@ -6,7 +6,8 @@ import (
 )
 
 // Message is what replicas send each other for consensus: *Proposal, *VoteMessage, *TimeoutMessage, *CertificateMessage,
-// *BlockRequest, *BlockResponse, *RejoinRequest or *CheckpointMessage. A message from the network is not stepped before Verify made it a Verified.
+// *BlockRequest, *BlockResponse, *RejoinRequest, *CheckpointMessage, or one about snapshots: *Pruned, *SnapshotRequest, *SnapshotOffer, *ChunkRequest or
+// *Chunk. A message from the network is not stepped before Verify made it a Verified. Those about snapshots are not for the core, and it ignores them.
 type Message interface{ message() }
 
 // Proposal carries a leader's block, signed by it.
@@ -56,6 +57,45 @@ type CheckpointMessage struct {
 	Certificate *qc.CheckpointCertificate
 }
 
+// Pruned says that the sender was asked for blocks or batches that it keeps no longer: its log begins at Floor.
+type Pruned struct{ Floor qc.Height }
+
+// SnapshotRequest asks which snapshots of states above a height the receiver has; it answers with one SnapshotOffer each.
+type SnapshotRequest struct{ Above qc.Height }
+
+// SnapshotOffer describes a snapshot that the sender has: the state after the block of a checkpoint, as Bytes bytes in chunks of
+// SnapshotChunkBytes, the last one shorter. The certificate says nothing of the chunks: whether they make that state is known when it was restored.
+type SnapshotOffer struct {
+	Certificate *qc.CheckpointCertificate
+	Bytes       uint64
+	Chunks      [][32]byte // SHA-256 of each
+}
+
+// ChunkRequest asks for one chunk of a snapshot that was offered.
+type ChunkRequest struct {
+	Height qc.Height
+	Index  uint32
+}
+
+// Chunk answers a ChunkRequest. It is empty if the sender has no such snapshot any more.
+type Chunk struct {
+	Height qc.Height
+	Index  uint32
+	Data   []byte
+}
+
+const (
+	// SnapshotChunkBytes is the size of a snapshot's chunks, but for the last: 1 MiB.
+	SnapshotChunkBytes = 1 << 20
+	// SnapshotChunksMax bounds a snapshot that is accepted: 64 GiB.
+	SnapshotChunksMax = 1 << 16
+)
+
+func (*Pruned) message()             {}
+func (*SnapshotRequest) message()    {}
+func (*SnapshotOffer) message()      {}
+func (*ChunkRequest) message()       {}
+func (*Chunk) message()              {}
 func (*Proposal) message()           {}
 func (*VoteMessage) message()        {}
 func (*TimeoutMessage) message()     {}

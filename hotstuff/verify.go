@@ -61,6 +61,10 @@ func (v *Verifier) Verify(w Window, from qc.NodeID, m Message) (Verified, error)
 		err = nil
 	case *CheckpointMessage:
 		err = v.checkpoint(w, from, m)
+	case *SnapshotOffer:
+		err = v.offer(m)
+	case *Pruned, *SnapshotRequest, *ChunkRequest, *Chunk:
+		err = nil
 	case *RejoinRequest:
 		if m.Nonce.IsZero() {
 			err = ErrMessage
@@ -181,6 +185,20 @@ func (v *Verifier) checkpoint(w Window, from qc.NodeID, m *CheckpointMessage) er
 		return ErrSender
 	}
 	return nil
+}
+
+// offer checks that a snapshot is of a certified state, and that its chunks make up its bytes.
+func (v *Verifier) offer(m *SnapshotOffer) error {
+	every, chunks := v.limits.CheckpointEvery, uint64(len(m.Chunks))
+	switch {
+	case m.Certificate == nil || chunks == 0 || chunks > SnapshotChunksMax:
+		return ErrMessage
+	case m.Bytes <= (chunks-1)*SnapshotChunkBytes || m.Bytes > chunks*SnapshotChunkBytes:
+		return ErrMessage
+	case every == 0 || m.Certificate.Checkpoint.Height == 0 || m.Certificate.Checkpoint.Height%every != 0:
+		return ErrMessage
+	}
+	return v.certs.Checkpoint(m.Certificate)
 }
 
 func (v *Verifier) timeout(w Window, from qc.NodeID, m *TimeoutMessage) (Verified, error) {

@@ -141,17 +141,32 @@ func (q *commitQueue) pop(n int) {
 	q.queue = slices.Delete(q.queue, 0, n)
 }
 
-// Restored says that a snapshot took the place of executing the blocks up to a height, after which the lanes stand as given. Committed blocks that were
-// not given out for execution are dropped. The owners of own batches that the snapshot passed are in Ready.Unknown; those that were given out in
-// Ready.Execute are the caller's to answer. Call it when the snapshot is durable.
+// Restored says that a snapshot took the place of executing the blocks up to a height, after which the lanes stand as given. Committed blocks up to there
+// that were not given out for execution are dropped; later ones stay. The owners of own batches that the snapshot passed are in Ready.Unknown; those that
+// were given out in Ready.Execute are the caller's to answer. Call it when the snapshot is durable.
 func (p *Pool) Restored(height qc.Height, lanes blocktree.Lanes) {
-	for _, c := range p.commits.queue {
-		for _, spans := range c.spans {
+	q := &p.commits
+	n := 0
+	for ; n < len(q.queue) && q.queue[n].block.Height <= height; n++ {
+		for _, spans := range q.queue[n].spans {
 			p.ready.Unknown = appendOwners(p.ready.Unknown, spans)
 		}
-		p.retire(c)
+		p.retire(q.queue[n])
 	}
-	p.commits = commitQueue{}
-	p.skipOwn(lanes[p.cfg.Self])
-	p.advance(height, lanes)
+	q.pop(n)
+	if height > p.height {
+		p.skipOwn(lanes[p.cfg.Self])
+		p.advance(height, lanes)
+	}
+	p.resolve()
+	p.execute()
+}
+
+// Starved returns the height of the committed block that execution waits for because batches of it are missing.
+func (p *Pool) Starved() (at qc.Height, ok bool) {
+	q := &p.commits
+	if q.emitted == len(q.queue) {
+		return 0, false
+	}
+	return q.queue[q.emitted].block.Height, true
 }

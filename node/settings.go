@@ -91,7 +91,7 @@ func netConfig(o Options, c *qc.Committee, identities []ed25519.PublicKey, l wir
 // QueueLimits returns the bounds of what waits to be sent to one peer, by class.
 func QueueLimits(l wire.Limits) [hsnet.Classes]hsnet.Limits {
 	consensus, batch := l.ConsensusFrameBytesMax(), l.BatchFrameBytesMax()
-	sync := max(batch, responseFrameBytesMax(consensus))
+	sync := max(batch, responseFrameBytesMax(consensus), l.SnapshotFrameBytesMax())
 	return [hsnet.Classes]hsnet.Limits{
 		hsnet.Consensus: {FrameBytesMax: consensus, QueueFrames: consensusQueueFrames, QueueBytes: max(consensus, consensusQueueBytes)},
 		hsnet.Bulk:      {FrameBytesMax: batch, QueueFrames: bulkQueueFrames, QueueBytes: max(batch, bulkQueueBytes)},

@@ -15,7 +15,8 @@ func ClassOf(message any) hsnet.Class {
 	switch message.(type) {
 	case *mempool.Batch:
 		return hsnet.Bulk
-	case *hotstuff.BlockRequest, *hotstuff.BlockResponse, *mempool.BatchRequest:
+	case *hotstuff.BlockRequest, *hotstuff.BlockResponse, *mempool.BatchRequest,
+		*hotstuff.SnapshotRequest, *hotstuff.SnapshotOffer, *hotstuff.ChunkRequest, *hotstuff.Chunk, *hotstuff.Pruned:
 		return hsnet.Sync
 	}
 	return hsnet.Consensus

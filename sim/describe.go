@@ -32,6 +32,16 @@ func typeOf(message any) uint8 {
 		return 9
 	case *hotstuff.CheckpointMessage:
 		return 10
+	case *hotstuff.Pruned:
+		return 11
+	case *hotstuff.SnapshotRequest:
+		return 12
+	case *hotstuff.SnapshotOffer:
+		return 13
+	case *hotstuff.ChunkRequest:
+		return 14
+	case *hotstuff.Chunk:
+		return 15
 	}
 	return 0
 }
@@ -67,6 +77,16 @@ func describe(message any) string {
 		return fmt.Sprintf("state at height %d is %x", m.Signed.Checkpoint.Height, m.Signed.Checkpoint.Digest[:4])
 	case *mempool.BatchRequest:
 		return fmt.Sprintf("wants batches %v", m.Digests)
+	case *hotstuff.Pruned:
+		return fmt.Sprintf("keeps nothing below height %d", m.Floor)
+	case *hotstuff.SnapshotRequest:
+		return fmt.Sprintf("wants a snapshot above height %d", m.Above)
+	case *hotstuff.SnapshotOffer:
+		return fmt.Sprintf("offers a snapshot at height %d, %d bytes", m.Certificate.Checkpoint.Height, m.Bytes)
+	case *hotstuff.ChunkRequest:
+		return fmt.Sprintf("wants chunk %d of the snapshot at height %d", m.Index, m.Height)
+	case *hotstuff.Chunk:
+		return fmt.Sprintf("chunk %d of the snapshot at height %d, %d bytes", m.Index, m.Height, len(m.Data))
 	}
 	return fmt.Sprintf("%T", message)
 }

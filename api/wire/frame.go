@@ -16,7 +16,8 @@ import (
 var ErrNotMessage = errors.New("wire: not a complete message")
 
 // Encode returns the frame of a message: a *hotstuff.Proposal, *VoteMessage, *TimeoutMessage, *CertificateMessage,
-// *BlockRequest, *BlockResponse, *RejoinRequest, *CheckpointMessage, *mempool.Batch or *mempool.BatchRequest. The frame shares no memory with it.
+// *BlockRequest, *BlockResponse, *RejoinRequest, *CheckpointMessage, *Pruned, *SnapshotRequest, *SnapshotOffer, *ChunkRequest,
+// *Chunk, *mempool.Batch or *mempool.BatchRequest. The frame shares no memory with it.
 // Expected errors: ErrNotMessage, for another type or a part that is nil.
 func Encode(msg any) ([]byte, error) {
 	envelope := &pb.Envelope{}
@@ -58,6 +59,19 @@ func Encode(msg any) ([]byte, error) {
 			return nil, err
 		}
 		envelope.Message = &pb.Envelope_Checkpoint{Checkpoint: c}
+	case *hotstuff.Pruned:
+		envelope.Message = &pb.Envelope_Pruned{Pruned: &pb.Pruned{Floor: uint64(m.Floor)}}
+	case *hotstuff.SnapshotRequest:
+		envelope.Message = &pb.Envelope_SnapshotRequest{SnapshotRequest: &pb.SnapshotRequest{Above: uint64(m.Above)}}
+	case *hotstuff.SnapshotOffer:
+		if m.Certificate == nil {
+			return nil, incomplete(msg)
+		}
+		envelope.Message = &pb.Envelope_SnapshotOffer{SnapshotOffer: snapshotOfferToPB(m)}
+	case *hotstuff.ChunkRequest:
+		envelope.Message = &pb.Envelope_ChunkRequest{ChunkRequest: &pb.ChunkRequest{Height: uint64(m.Height), Index: m.Index}}
+	case *hotstuff.Chunk:
+		envelope.Message = &pb.Envelope_Chunk{Chunk: &pb.Chunk{Height: uint64(m.Height), Index: m.Index, Data: m.Data}}
 	case *mempool.Batch:
 		envelope.Message = &pb.Envelope_Batch{Batch: batchToPB(m)}
 	case *mempool.BatchRequest:
@@ -109,6 +123,16 @@ func Decode(frame []byte, l Limits) (any, error) {
 		return &hotstuff.RejoinRequest{Nonce: hotstuff.Nonce(m.RejoinRequest.Nonce)}, nil
 	case *pb.Envelope_Checkpoint:
 		return checkpointMessageFromPB(m.Checkpoint), nil
+	case *pb.Envelope_Pruned:
+		return &hotstuff.Pruned{Floor: qc.Height(m.Pruned.Floor)}, nil
+	case *pb.Envelope_SnapshotRequest:
+		return &hotstuff.SnapshotRequest{Above: qc.Height(m.SnapshotRequest.Above)}, nil
+	case *pb.Envelope_SnapshotOffer:
+		return snapshotOfferFromPB(m.SnapshotOffer), nil
+	case *pb.Envelope_ChunkRequest:
+		return &hotstuff.ChunkRequest{Height: qc.Height(m.ChunkRequest.Height), Index: m.ChunkRequest.Index}, nil
+	case *pb.Envelope_Chunk:
+		return &hotstuff.Chunk{Height: qc.Height(m.Chunk.Height), Index: m.Chunk.Index, Data: m.Chunk.Data}, nil
 	case *pb.Envelope_Batch:
 		return batchFromPB(m.Batch), nil
 	case *pb.Envelope_BatchRequest:
@@ -171,4 +195,20 @@ func batchRequestFromPB(m *pb.BatchRequest) *mempool.BatchRequest {
 		r.Digests = append(r.Digests, blocktree.Digest(d))
 	}
 	return r
+}
+
+func snapshotOfferToPB(m *hotstuff.SnapshotOffer) *pb.SnapshotOffer {
+	chunks := make([][]byte, len(m.Chunks))
+	for i := range m.Chunks {
+		chunks[i] = m.Chunks[i][:]
+	}
+	return &pb.SnapshotOffer{Certificate: checkpointCertificateToPB(m.Certificate), Bytes: m.Bytes, Chunks: chunks}
+}
+
+func snapshotOfferFromPB(m *pb.SnapshotOffer) *hotstuff.SnapshotOffer {
+	o := &hotstuff.SnapshotOffer{Certificate: checkpointCertificateFromPB(m.Certificate), Bytes: m.Bytes}
+	for _, c := range m.Chunks {
+		o.Chunks = append(o.Chunks, [32]byte(c))
+	}
+	return o
 }

@@ -35,6 +35,11 @@ func (l Limits) BatchFrameBytesMax() int {
 	return framed(max(l.bytesMax((*pb.Batch)(nil)), l.bytesMax((*pb.BatchRequest)(nil))))
 }
 
+// SnapshotFrameBytesMax returns the size of the largest frame about snapshots.
+func (l Limits) SnapshotFrameBytesMax() int {
+	return framed(max(l.bytesMax((*pb.SnapshotOffer)(nil)), l.bytesMax((*pb.Chunk)(nil))))
+}
+
 func (l Limits) bytesMax(m protoreflect.ProtoMessage) int {
 	return shapeOf(m).bytesMax(&l)
 }

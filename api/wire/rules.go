@@ -4,6 +4,7 @@ import (
 	"crypto/ed25519"
 	"crypto/sha256"
 
+	"github.com/hotstuffd/hotstuffd/hotstuff"
 	"github.com/hotstuffd/hotstuffd/qc"
 	"google.golang.org/protobuf/reflect/protoreflect"
 )
@@ -29,12 +30,14 @@ var (
 	identSig = exactly(ed25519.SignatureSize)
 	bitmap   = span(func(l *Limits) (int, int) { n := len(qc.NewBitmap(l.Nodes)); return n, n })
 	blob     = span(func(l *Limits) (int, int) { return 0, l.BatchBytesMax })
+	chunk    = span(func(*Limits) (int, int) { return 0, hotstuff.SnapshotChunkBytes })
 )
 
 func nodes(l *Limits) int          { return l.Nodes }
 func blockBatches(l *Limits) int   { return l.BlockBatchesMax }
 func responseBlocks(l *Limits) int { return l.ResponseBlocksMax }
 func requestDigests(l *Limits) int { return l.RequestDigestsMax }
+func snapshotChunks(*Limits) int   { return hotstuff.SnapshotChunksMax }
 
 // rules is what the schema's comments say, in force. Every field of bytes and every repeated field has a rule, or the
 // package does not start; a oneof needs none: exactly one of its fields must be set.
@@ -91,6 +94,10 @@ var rules = map[protoreflect.FullName]rule{
 	"BlockResponse.blocks":   {count: responseBlocks},
 	"BatchRequest.digests":   {count: requestDigests, size: hash},
 	"RejoinRequest.nonce":    {size: hash},
+
+	"SnapshotOffer.certificate": {required: true},
+	"SnapshotOffer.chunks":      {count: snapshotChunks, size: hash},
+	"Chunk.data":                {size: chunk, empty: true},
 
 	"SafetyState.lock_block": {size: hash},
 	"SafetyState.high_qc":    {required: true},

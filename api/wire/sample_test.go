@@ -148,5 +148,10 @@ func (s sampler) messages() []any {
 		&hotstuff.RejoinRequest{Nonce: s.hash()},
 		&hotstuff.CheckpointMessage{Signed: &qc.SignedCheckpoint{Checkpoint: s.checkpoint(), Signer: s.node(), Signature: s.signature()}},
 		&hotstuff.CheckpointMessage{Certificate: s.checkpointCertificate()},
+		&hotstuff.Pruned{Floor: qc.Height(s.number())},
+		&hotstuff.SnapshotRequest{Above: qc.Height(s.number())},
+		&hotstuff.SnapshotOffer{Certificate: s.checkpointCertificate(), Bytes: s.number(), Chunks: [][32]byte{s.hash(), s.hash()}},
+		&hotstuff.ChunkRequest{Height: qc.Height(s.number()), Index: uint32(s.number())},
+		&hotstuff.Chunk{Height: qc.Height(s.number()), Index: uint32(s.number()), Data: []byte{1, 2, 3}},
 	}
 }

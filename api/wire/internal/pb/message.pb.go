@@ -38,6 +38,11 @@ type Envelope struct {
 	//	*Envelope_BatchRequest
 	//	*Envelope_RejoinRequest
 	//	*Envelope_Checkpoint
+	//	*Envelope_Pruned
+	//	*Envelope_SnapshotRequest
+	//	*Envelope_SnapshotOffer
+	//	*Envelope_ChunkRequest
+	//	*Envelope_Chunk
 	Message       isEnvelope_Message `protobuf_oneof:"message"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -170,6 +175,51 @@ func (x *Envelope) GetCheckpoint() *CheckpointMessage {
 	return nil
 }
 
+func (x *Envelope) GetPruned() *Pruned {
+	if x != nil {
+		if x, ok := x.Message.(*Envelope_Pruned); ok {
+			return x.Pruned
+		}
+	}
+	return nil
+}
+
+func (x *Envelope) GetSnapshotRequest() *SnapshotRequest {
+	if x != nil {
+		if x, ok := x.Message.(*Envelope_SnapshotRequest); ok {
+			return x.SnapshotRequest
+		}
+	}
+	return nil
+}
+
+func (x *Envelope) GetSnapshotOffer() *SnapshotOffer {
+	if x != nil {
+		if x, ok := x.Message.(*Envelope_SnapshotOffer); ok {
+			return x.SnapshotOffer
+		}
+	}
+	return nil
+}
+
+func (x *Envelope) GetChunkRequest() *ChunkRequest {
+	if x != nil {
+		if x, ok := x.Message.(*Envelope_ChunkRequest); ok {
+			return x.ChunkRequest
+		}
+	}
+	return nil
+}
+
+func (x *Envelope) GetChunk() *Chunk {
+	if x != nil {
+		if x, ok := x.Message.(*Envelope_Chunk); ok {
+			return x.Chunk
+		}
+	}
+	return nil
+}
+
 type isEnvelope_Message interface {
 	isEnvelope_Message()
 }
@@ -214,6 +264,26 @@ type Envelope_Checkpoint struct {
 	Checkpoint *CheckpointMessage `protobuf:"bytes,10,opt,name=checkpoint,proto3,oneof"`
 }
 
+type Envelope_Pruned struct {
+	Pruned *Pruned `protobuf:"bytes,11,opt,name=pruned,proto3,oneof"`
+}
+
+type Envelope_SnapshotRequest struct {
+	SnapshotRequest *SnapshotRequest `protobuf:"bytes,12,opt,name=snapshot_request,json=snapshotRequest,proto3,oneof"`
+}
+
+type Envelope_SnapshotOffer struct {
+	SnapshotOffer *SnapshotOffer `protobuf:"bytes,13,opt,name=snapshot_offer,json=snapshotOffer,proto3,oneof"`
+}
+
+type Envelope_ChunkRequest struct {
+	ChunkRequest *ChunkRequest `protobuf:"bytes,14,opt,name=chunk_request,json=chunkRequest,proto3,oneof"`
+}
+
+type Envelope_Chunk struct {
+	Chunk *Chunk `protobuf:"bytes,15,opt,name=chunk,proto3,oneof"`
+}
+
 func (*Envelope_Proposal) isEnvelope_Message() {}
 
 func (*Envelope_Vote) isEnvelope_Message() {}
@@ -233,6 +303,16 @@ func (*Envelope_BatchRequest) isEnvelope_Message() {}
 func (*Envelope_RejoinRequest) isEnvelope_Message() {}
 
 func (*Envelope_Checkpoint) isEnvelope_Message() {}
+
+func (*Envelope_Pruned) isEnvelope_Message() {}
+
+func (*Envelope_SnapshotRequest) isEnvelope_Message() {}
+
+func (*Envelope_SnapshotOffer) isEnvelope_Message() {}
+
+func (*Envelope_ChunkRequest) isEnvelope_Message() {}
+
+func (*Envelope_Chunk) isEnvelope_Message() {}
 
 // Proposal carries a leader's block.
 type Proposal struct {
@@ -747,11 +827,276 @@ func (x *BatchRequest) GetDigests() [][]byte {
 	return nil
 }
 
+// Pruned says that the sender has been asked for what it keeps no longer.
+type Pruned struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Floor         uint64                 `protobuf:"varint,1,opt,name=floor,proto3" json:"floor,omitempty"` // the least height whose block it keeps
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Pruned) Reset() {
+	*x = Pruned{}
+	mi := &file_api_wire_message_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Pruned) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Pruned) ProtoMessage() {}
+
+func (x *Pruned) ProtoReflect() protoreflect.Message {
+	mi := &file_api_wire_message_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Pruned.ProtoReflect.Descriptor instead.
+func (*Pruned) Descriptor() ([]byte, []int) {
+	return file_api_wire_message_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *Pruned) GetFloor() uint64 {
+	if x != nil {
+		return x.Floor
+	}
+	return 0
+}
+
+// SnapshotRequest asks which snapshots of higher states the receiver has.
+type SnapshotRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Above         uint64                 `protobuf:"varint,1,opt,name=above,proto3" json:"above,omitempty"` // the height that the sender's own state has come to
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SnapshotRequest) Reset() {
+	*x = SnapshotRequest{}
+	mi := &file_api_wire_message_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SnapshotRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SnapshotRequest) ProtoMessage() {}
+
+func (x *SnapshotRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_api_wire_message_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SnapshotRequest.ProtoReflect.Descriptor instead.
+func (*SnapshotRequest) Descriptor() ([]byte, []int) {
+	return file_api_wire_message_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *SnapshotRequest) GetAbove() uint64 {
+	if x != nil {
+		return x.Above
+	}
+	return 0
+}
+
+// SnapshotOffer describes a snapshot that the sender has.
+type SnapshotOffer struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Certificate   *CheckpointCertificate `protobuf:"bytes,1,opt,name=certificate,proto3" json:"certificate,omitempty"` // required
+	Bytes         uint64                 `protobuf:"varint,2,opt,name=bytes,proto3" json:"bytes,omitempty"`
+	Chunks        [][]byte               `protobuf:"bytes,3,rep,name=chunks,proto3" json:"chunks,omitempty"` // SHA-256 of each chunk, 32 bytes; at most snapshot_chunks_max
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SnapshotOffer) Reset() {
+	*x = SnapshotOffer{}
+	mi := &file_api_wire_message_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SnapshotOffer) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SnapshotOffer) ProtoMessage() {}
+
+func (x *SnapshotOffer) ProtoReflect() protoreflect.Message {
+	mi := &file_api_wire_message_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SnapshotOffer.ProtoReflect.Descriptor instead.
+func (*SnapshotOffer) Descriptor() ([]byte, []int) {
+	return file_api_wire_message_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *SnapshotOffer) GetCertificate() *CheckpointCertificate {
+	if x != nil {
+		return x.Certificate
+	}
+	return nil
+}
+
+func (x *SnapshotOffer) GetBytes() uint64 {
+	if x != nil {
+		return x.Bytes
+	}
+	return 0
+}
+
+func (x *SnapshotOffer) GetChunks() [][]byte {
+	if x != nil {
+		return x.Chunks
+	}
+	return nil
+}
+
+// ChunkRequest asks for one chunk of a snapshot that was offered.
+type ChunkRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Height        uint64                 `protobuf:"varint,1,opt,name=height,proto3" json:"height,omitempty"`
+	Index         uint32                 `protobuf:"varint,2,opt,name=index,proto3" json:"index,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ChunkRequest) Reset() {
+	*x = ChunkRequest{}
+	mi := &file_api_wire_message_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ChunkRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ChunkRequest) ProtoMessage() {}
+
+func (x *ChunkRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_api_wire_message_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ChunkRequest.ProtoReflect.Descriptor instead.
+func (*ChunkRequest) Descriptor() ([]byte, []int) {
+	return file_api_wire_message_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *ChunkRequest) GetHeight() uint64 {
+	if x != nil {
+		return x.Height
+	}
+	return 0
+}
+
+func (x *ChunkRequest) GetIndex() uint32 {
+	if x != nil {
+		return x.Index
+	}
+	return 0
+}
+
+// Chunk answers a ChunkRequest.
+type Chunk struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Height        uint64                 `protobuf:"varint,1,opt,name=height,proto3" json:"height,omitempty"`
+	Index         uint32                 `protobuf:"varint,2,opt,name=index,proto3" json:"index,omitempty"`
+	Data          []byte                 `protobuf:"bytes,3,opt,name=data,proto3" json:"data,omitempty"` // at most 1 MiB; absent if the snapshot is gone
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Chunk) Reset() {
+	*x = Chunk{}
+	mi := &file_api_wire_message_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Chunk) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Chunk) ProtoMessage() {}
+
+func (x *Chunk) ProtoReflect() protoreflect.Message {
+	mi := &file_api_wire_message_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Chunk.ProtoReflect.Descriptor instead.
+func (*Chunk) Descriptor() ([]byte, []int) {
+	return file_api_wire_message_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *Chunk) GetHeight() uint64 {
+	if x != nil {
+		return x.Height
+	}
+	return 0
+}
+
+func (x *Chunk) GetIndex() uint32 {
+	if x != nil {
+		return x.Index
+	}
+	return 0
+}
+
+func (x *Chunk) GetData() []byte {
+	if x != nil {
+		return x.Data
+	}
+	return nil
+}
+
 var File_api_wire_message_proto protoreflect.FileDescriptor
 
 const file_api_wire_message_proto_rawDesc = "" +
 	"\n" +
-	"\x16api/wire/message.proto\x12\fhotstuffd.v1\x1a\x13api/wire/core.proto\"\xfe\x04\n" +
+	"\x16api/wire/message.proto\x12\fhotstuffd.v1\x1a\x13api/wire/core.proto\"\xb0\a\n" +
 	"\bEnvelope\x124\n" +
 	"\bproposal\x18\x01 \x01(\v2\x16.hotstuffd.v1.ProposalH\x00R\bproposal\x12/\n" +
 	"\x04vote\x18\x02 \x01(\v2\x19.hotstuffd.v1.VoteMessageH\x00R\x04vote\x128\n" +
@@ -765,7 +1110,12 @@ const file_api_wire_message_proto_rawDesc = "" +
 	"\n" +
 	"checkpoint\x18\n" +
 	" \x01(\v2\x1f.hotstuffd.v1.CheckpointMessageH\x00R\n" +
-	"checkpointB\t\n" +
+	"checkpoint\x12.\n" +
+	"\x06pruned\x18\v \x01(\v2\x14.hotstuffd.v1.PrunedH\x00R\x06pruned\x12J\n" +
+	"\x10snapshot_request\x18\f \x01(\v2\x1d.hotstuffd.v1.SnapshotRequestH\x00R\x0fsnapshotRequest\x12D\n" +
+	"\x0esnapshot_offer\x18\r \x01(\v2\x1b.hotstuffd.v1.SnapshotOfferH\x00R\rsnapshotOffer\x12A\n" +
+	"\rchunk_request\x18\x0e \x01(\v2\x1a.hotstuffd.v1.ChunkRequestH\x00R\fchunkRequest\x12+\n" +
+	"\x05chunk\x18\x0f \x01(\v2\x13.hotstuffd.v1.ChunkH\x00R\x05chunkB\t\n" +
 	"\amessage\"5\n" +
 	"\bProposal\x12)\n" +
 	"\x05block\x18\x01 \x01(\v2\x13.hotstuffd.v1.BlockR\x05block\"_\n" +
@@ -793,7 +1143,22 @@ const file_api_wire_message_proto_rawDesc = "" +
 	"\n" +
 	"checkpoint\"(\n" +
 	"\fBatchRequest\x12\x18\n" +
-	"\adigests\x18\x01 \x03(\fR\adigestsB5Z3github.com/hotstuffd/hotstuffd/api/wire/internal/pbb\x06proto3"
+	"\adigests\x18\x01 \x03(\fR\adigests\"\x1e\n" +
+	"\x06Pruned\x12\x14\n" +
+	"\x05floor\x18\x01 \x01(\x04R\x05floor\"'\n" +
+	"\x0fSnapshotRequest\x12\x14\n" +
+	"\x05above\x18\x01 \x01(\x04R\x05above\"\x84\x01\n" +
+	"\rSnapshotOffer\x12E\n" +
+	"\vcertificate\x18\x01 \x01(\v2#.hotstuffd.v1.CheckpointCertificateR\vcertificate\x12\x14\n" +
+	"\x05bytes\x18\x02 \x01(\x04R\x05bytes\x12\x16\n" +
+	"\x06chunks\x18\x03 \x03(\fR\x06chunks\"<\n" +
+	"\fChunkRequest\x12\x16\n" +
+	"\x06height\x18\x01 \x01(\x04R\x06height\x12\x14\n" +
+	"\x05index\x18\x02 \x01(\rR\x05index\"I\n" +
+	"\x05Chunk\x12\x16\n" +
+	"\x06height\x18\x01 \x01(\x04R\x06height\x12\x14\n" +
+	"\x05index\x18\x02 \x01(\rR\x05index\x12\x12\n" +
+	"\x04data\x18\x03 \x01(\fR\x04dataB5Z3github.com/hotstuffd/hotstuffd/api/wire/internal/pbb\x06proto3"
 
 var (
 	file_api_wire_message_proto_rawDescOnce sync.Once
@@ -807,7 +1172,7 @@ func file_api_wire_message_proto_rawDescGZIP() []byte {
 	return file_api_wire_message_proto_rawDescData
 }
 
-var file_api_wire_message_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
+var file_api_wire_message_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
 var file_api_wire_message_proto_goTypes = []any{
 	(*Envelope)(nil),              // 0: hotstuffd.v1.Envelope
 	(*Proposal)(nil),              // 1: hotstuffd.v1.Proposal
@@ -819,15 +1184,20 @@ var file_api_wire_message_proto_goTypes = []any{
 	(*RejoinRequest)(nil),         // 7: hotstuffd.v1.RejoinRequest
 	(*CheckpointMessage)(nil),     // 8: hotstuffd.v1.CheckpointMessage
 	(*BatchRequest)(nil),          // 9: hotstuffd.v1.BatchRequest
-	(*Batch)(nil),                 // 10: hotstuffd.v1.Batch
-	(*Block)(nil),                 // 11: hotstuffd.v1.Block
-	(*Vote)(nil),                  // 12: hotstuffd.v1.Vote
-	(*Cursor)(nil),                // 13: hotstuffd.v1.Cursor
-	(*Timeout)(nil),               // 14: hotstuffd.v1.Timeout
-	(*QuorumCertificate)(nil),     // 15: hotstuffd.v1.QuorumCertificate
-	(*TimeoutCertificate)(nil),    // 16: hotstuffd.v1.TimeoutCertificate
-	(*SignedCheckpoint)(nil),      // 17: hotstuffd.v1.SignedCheckpoint
-	(*CheckpointCertificate)(nil), // 18: hotstuffd.v1.CheckpointCertificate
+	(*Pruned)(nil),                // 10: hotstuffd.v1.Pruned
+	(*SnapshotRequest)(nil),       // 11: hotstuffd.v1.SnapshotRequest
+	(*SnapshotOffer)(nil),         // 12: hotstuffd.v1.SnapshotOffer
+	(*ChunkRequest)(nil),          // 13: hotstuffd.v1.ChunkRequest
+	(*Chunk)(nil),                 // 14: hotstuffd.v1.Chunk
+	(*Batch)(nil),                 // 15: hotstuffd.v1.Batch
+	(*Block)(nil),                 // 16: hotstuffd.v1.Block
+	(*Vote)(nil),                  // 17: hotstuffd.v1.Vote
+	(*Cursor)(nil),                // 18: hotstuffd.v1.Cursor
+	(*Timeout)(nil),               // 19: hotstuffd.v1.Timeout
+	(*QuorumCertificate)(nil),     // 20: hotstuffd.v1.QuorumCertificate
+	(*TimeoutCertificate)(nil),    // 21: hotstuffd.v1.TimeoutCertificate
+	(*SignedCheckpoint)(nil),      // 22: hotstuffd.v1.SignedCheckpoint
+	(*CheckpointCertificate)(nil), // 23: hotstuffd.v1.CheckpointCertificate
 }
 var file_api_wire_message_proto_depIdxs = []int32{
 	1,  // 0: hotstuffd.v1.Envelope.proposal:type_name -> hotstuffd.v1.Proposal
@@ -836,25 +1206,31 @@ var file_api_wire_message_proto_depIdxs = []int32{
 	4,  // 3: hotstuffd.v1.Envelope.certificate:type_name -> hotstuffd.v1.CertificateMessage
 	5,  // 4: hotstuffd.v1.Envelope.block_request:type_name -> hotstuffd.v1.BlockRequest
 	6,  // 5: hotstuffd.v1.Envelope.block_response:type_name -> hotstuffd.v1.BlockResponse
-	10, // 6: hotstuffd.v1.Envelope.batch:type_name -> hotstuffd.v1.Batch
+	15, // 6: hotstuffd.v1.Envelope.batch:type_name -> hotstuffd.v1.Batch
 	9,  // 7: hotstuffd.v1.Envelope.batch_request:type_name -> hotstuffd.v1.BatchRequest
 	7,  // 8: hotstuffd.v1.Envelope.rejoin_request:type_name -> hotstuffd.v1.RejoinRequest
 	8,  // 9: hotstuffd.v1.Envelope.checkpoint:type_name -> hotstuffd.v1.CheckpointMessage
-	11, // 10: hotstuffd.v1.Proposal.block:type_name -> hotstuffd.v1.Block
-	12, // 11: hotstuffd.v1.VoteMessage.vote:type_name -> hotstuffd.v1.Vote
-	13, // 12: hotstuffd.v1.VoteMessage.held:type_name -> hotstuffd.v1.Cursor
-	14, // 13: hotstuffd.v1.TimeoutMessage.timeout:type_name -> hotstuffd.v1.Timeout
-	13, // 14: hotstuffd.v1.TimeoutMessage.held:type_name -> hotstuffd.v1.Cursor
-	15, // 15: hotstuffd.v1.CertificateMessage.qc:type_name -> hotstuffd.v1.QuorumCertificate
-	16, // 16: hotstuffd.v1.CertificateMessage.tc:type_name -> hotstuffd.v1.TimeoutCertificate
-	11, // 17: hotstuffd.v1.BlockResponse.blocks:type_name -> hotstuffd.v1.Block
-	17, // 18: hotstuffd.v1.CheckpointMessage.signed:type_name -> hotstuffd.v1.SignedCheckpoint
-	18, // 19: hotstuffd.v1.CheckpointMessage.certificate:type_name -> hotstuffd.v1.CheckpointCertificate
-	20, // [20:20] is the sub-list for method output_type
-	20, // [20:20] is the sub-list for method input_type
-	20, // [20:20] is the sub-list for extension type_name
-	20, // [20:20] is the sub-list for extension extendee
-	0,  // [0:20] is the sub-list for field type_name
+	10, // 10: hotstuffd.v1.Envelope.pruned:type_name -> hotstuffd.v1.Pruned
+	11, // 11: hotstuffd.v1.Envelope.snapshot_request:type_name -> hotstuffd.v1.SnapshotRequest
+	12, // 12: hotstuffd.v1.Envelope.snapshot_offer:type_name -> hotstuffd.v1.SnapshotOffer
+	13, // 13: hotstuffd.v1.Envelope.chunk_request:type_name -> hotstuffd.v1.ChunkRequest
+	14, // 14: hotstuffd.v1.Envelope.chunk:type_name -> hotstuffd.v1.Chunk
+	16, // 15: hotstuffd.v1.Proposal.block:type_name -> hotstuffd.v1.Block
+	17, // 16: hotstuffd.v1.VoteMessage.vote:type_name -> hotstuffd.v1.Vote
+	18, // 17: hotstuffd.v1.VoteMessage.held:type_name -> hotstuffd.v1.Cursor
+	19, // 18: hotstuffd.v1.TimeoutMessage.timeout:type_name -> hotstuffd.v1.Timeout
+	18, // 19: hotstuffd.v1.TimeoutMessage.held:type_name -> hotstuffd.v1.Cursor
+	20, // 20: hotstuffd.v1.CertificateMessage.qc:type_name -> hotstuffd.v1.QuorumCertificate
+	21, // 21: hotstuffd.v1.CertificateMessage.tc:type_name -> hotstuffd.v1.TimeoutCertificate
+	16, // 22: hotstuffd.v1.BlockResponse.blocks:type_name -> hotstuffd.v1.Block
+	22, // 23: hotstuffd.v1.CheckpointMessage.signed:type_name -> hotstuffd.v1.SignedCheckpoint
+	23, // 24: hotstuffd.v1.CheckpointMessage.certificate:type_name -> hotstuffd.v1.CheckpointCertificate
+	23, // 25: hotstuffd.v1.SnapshotOffer.certificate:type_name -> hotstuffd.v1.CheckpointCertificate
+	26, // [26:26] is the sub-list for method output_type
+	26, // [26:26] is the sub-list for method input_type
+	26, // [26:26] is the sub-list for extension type_name
+	26, // [26:26] is the sub-list for extension extendee
+	0,  // [0:26] is the sub-list for field type_name
 }
 
 func init() { file_api_wire_message_proto_init() }
@@ -874,6 +1250,11 @@ func file_api_wire_message_proto_init() {
 		(*Envelope_BatchRequest)(nil),
 		(*Envelope_RejoinRequest)(nil),
 		(*Envelope_Checkpoint)(nil),
+		(*Envelope_Pruned)(nil),
+		(*Envelope_SnapshotRequest)(nil),
+		(*Envelope_SnapshotOffer)(nil),
+		(*Envelope_ChunkRequest)(nil),
+		(*Envelope_Chunk)(nil),
 	}
 	file_api_wire_message_proto_msgTypes[4].OneofWrappers = []any{
 		(*CertificateMessage_Qc)(nil),
@@ -889,7 +1270,7 @@ func file_api_wire_message_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_api_wire_message_proto_rawDesc), len(file_api_wire_message_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   10,
+			NumMessages:   15,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
