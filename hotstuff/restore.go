@@ -55,7 +55,11 @@ func (c *Core) onRestored(in Restored) error {
 // replant puts blocks back that were held above the root before it moved, as far as they descend from the new one. Their
 // certificates may commit some of them at once.
 func (c *Core) replant(above []*blocktree.Entry) error {
+	root := c.tree.Committed().Block.Height
 	for _, old := range above {
+		if old.Block.Height <= root {
+			continue
+		}
 		e, err := c.tree.Insert(old.Block)
 		if err != nil {
 			continue // of another branch, or below: it has lost
