@@ -26,10 +26,11 @@ var architecture = []layer{
 	{pkg: "mempool", imports: "qc blocktree"},
 
 	// The application: knows nothing of the engine.
-	{pkg: "app/session"},
+	{pkg: "app/snapshot"},
+	{pkg: "app/session", imports: "app/snapshot"},
 	{pkg: "app", imports: "app/session"},
 	{pkg: "app/kv/resp"},
-	{pkg: "app/kv", imports: "app app/kv/resp"},
+	{pkg: "app/kv", imports: "app app/snapshot app/kv/resp"},
 	{pkg: "app/kv/redis", imports: "app app/session app/kv app/kv/resp", tests: "mempool"},
 
 	// The edges: settings, bytes, disk, network, operators. They know each other only through the schema.

@@ -1,10 +1,8 @@
 package kv
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
-	"slices"
 )
 
 // Domains of the digests. No input of one can be an input of another.
@@ -14,11 +12,12 @@ const (
 	domainEntry = "hotstuffd/kv/entry\x00\x01"
 )
 
-// sum returns the digest of all entries. It costs one SHA-256 for each leaf and node that was touched since the last
+// sum returns the digest of all entries below a root. It costs one SHA-256 for each leaf and node that was touched since the last
 // call, over at most 16 entries of at most longEntryBytes each, besides the data of long entries that changed themselves.
-func (t *trie) sum() [sha256.Size]byte {
+// What it writes is cached alone, and sums of long data: everything else in a frozen node is read by the executor too.
+func (n *inner) sum() [sha256.Size]byte {
 	var d digester
-	return d.inner(&t.root, 0)
+	return d.inner(n, 0)
 }
 
 // digester lends its buffer to one digest at a time.
@@ -55,18 +54,17 @@ func (d *digester) inner(n *inner, level int) [sha256.Size]byte {
 
 // leaf renews the digest of a leaf: of its entries in the order of their keys.
 func (d *digester) leaf(l *leaf) {
-	l.sort()
 	b := append(d.buf[:0], domainLeaf...)
 	for i := range l.entries {
 		e := &l.entries[i]
-		b = binary.AppendUvarint(b, uint64(e.keyLen))
+		b = binary.AppendUvarint(b, uint64(e.keyBytes()))
 		b = binary.AppendUvarint(b, uint64(len(e.data)))
 		if len(e.data) <= longEntryBytes {
 			b = append(b, e.data...)
 			continue
 		}
-		if e.sum == nil {
-			e.sum = sumOf(e.data)
+		if *e.sum == unknown {
+			e.sum.of(e.data)
 		}
 		b = append(b, e.sum[:]...)
 	}
@@ -74,14 +72,15 @@ func (d *digester) leaf(l *leaf) {
 	l.digest, l.changed = sha256.Sum256(b), false
 }
 
-// sort puts the entries of a leaf into the order of their keys.
-func (l *leaf) sort() {
-	slices.SortFunc(l.entries, func(a, b entry) int { return bytes.Compare(a.key(), b.key()) })
-}
+// sum is the digest of the data of a long entry, or unknown.
+type sum [sha256.Size]byte
 
-func sumOf(data []byte) *[sha256.Size]byte {
+// unknown is the sum of no data that anybody will find.
+var unknown sum
+
+func (s *sum) of(data []byte) {
 	h := sha256.New()
 	h.Write([]byte(domainEntry))
 	h.Write(data)
-	return (*[sha256.Size]byte)(h.Sum(nil))
+	h.Sum(s[:0])
 }

@@ -113,7 +113,6 @@ func (s *Store) scan(args arguments, reply []byte, room int) []byte {
 // part of the replicated state (package session), so it must not depend on the order in which keys came or digests were
 // asked for.
 func (l *leaf) appendKeys(dst, match []byte, all bool, steps *int) (_ []byte, n int, complaint string) {
-	l.sort()
 	for i := range l.entries {
 		key := l.entries[i].key()
 		if !all && !Glob(match, key, steps) {

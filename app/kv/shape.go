@@ -1,8 +1,13 @@
 package kv
 
+import (
+	"bytes"
+	"slices"
+)
+
 // split divides the leaf where hash h stands until it is small enough, or the hash has no bits left.
 func (t *trie) split(h uint64) {
-	n, level := &t.root, 0
+	n, level := t.root, 0
 	for {
 		i := place(h, level)
 		l := n.leaves[i]
@@ -13,7 +18,7 @@ func (t *trie) split(h uint64) {
 		if len(l.entries) <= leafKeysMax || l.depth == hashBits {
 			return
 		}
-		low, high := l.divide()
+		low, high := t.divide(l)
 		if local := int(l.depth) - level*fanBits; local < fanBits {
 			half := fan >> local / 2
 			first := i &^ (2*half - 1)
@@ -22,7 +27,7 @@ func (t *trie) split(h uint64) {
 			continue
 		}
 		// The leaf's prefix has used up this node's bits: one more level.
-		below := &inner{changed: true}
+		below := &inner{cached: t.fresh()}
 		below.fill(0, fan/2, low)
 		below.fill(fan/2, fan/2, high)
 		n.leaves[i], n.nodes[i] = nil, below
@@ -34,10 +39,10 @@ func place(h uint64, level int) int {
 	return int(h >> (hashBits - fanBits*(level+1)) % fan)
 }
 
-// divide sorts a leaf's entries by the first bit of their hashes that they need not share.
-func (l *leaf) divide() (low, high *leaf) {
-	low = &leaf{depth: l.depth + 1, changed: true}
-	high = &leaf{depth: l.depth + 1, changed: true}
+// divide sorts a leaf's entries by the first bit of their hashes that they need not share. The leaf is nobody else's.
+func (t *trie) divide(l *leaf) (low, high *leaf) {
+	low = &leaf{depth: l.depth + 1, cached: t.fresh()}
+	high = &leaf{depth: l.depth + 1, cached: t.fresh()}
 	for _, e := range l.entries {
 		if hashOf(e.key())>>(hashBits-1-l.depth)&1 == 0 {
 			low.add(e)
@@ -55,21 +60,19 @@ func (t *trie) remove(key []byte) bool {
 		return false
 	}
 	l := t.touch(h)
-	i, last := l.find(key, h), len(l.entries)-1
-	l.entries[i] = l.entries[last]
-	l.entries[last] = entry{} // lets its data go
-	l.entries = l.entries[:last]
+	i := l.find(key, h)
+	l.entries = slices.Delete(l.entries, i, i+1)
 	t.keys--
 	t.merge(h)
 	return true
 }
 
 // merge joins the leaf where hash h stands with its neighbour while both fit into one. Without it the shape, and so the
-// digest, would depend on keys that are gone.
+// digest, would depend on keys that are gone. All nodes on the way to the leaf were touched; the neighbour may be frozen.
 func (t *trie) merge(h uint64) {
 	var way [hashBits / fanBits]*inner
 	level := 0
-	for way[0] = &t.root; way[level].leaves[place(h, level)] == nil; level++ {
+	for way[0] = t.root; way[level].leaves[place(h, level)] == nil; level++ {
 		way[level+1] = way[level].nodes[place(h, level)]
 	}
 	for {
@@ -83,8 +86,12 @@ func (t *trie) merge(h uint64) {
 		if other == nil || other.depth != l.depth || len(l.entries)+len(other.entries) > leafKeysMax {
 			return
 		}
-		joined := &leaf{depth: l.depth - 1, changed: true}
-		joined.entries = append(append(make([]entry, 0, len(l.entries)+len(other.entries)), l.entries...), other.entries...)
+		joined := &leaf{depth: l.depth - 1, cached: t.fresh()}
+		joined.entries = append(append(make([]entry, 0, len(l.entries)+len(other.entries)), other.entries...), l.entries...)
+		if t.Frozen(other.born) {
+			share(joined.entries[:len(other.entries)])
+		}
+		slices.SortFunc(joined.entries, func(a, b entry) int { return bytes.Compare(a.key(), b.key()) })
 		n.fill(i&^(2*width-1), 2*width, joined)
 		if 2*width == fan && level > 0 { // the node has no other leaf: the leaf takes its place
 			level--

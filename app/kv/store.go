@@ -34,7 +34,8 @@ func (l Limits) check() error {
 	return nil
 }
 
-// Store is the key-value state machine. It belongs to one goroutine, the executor; Describe alone may be called by any.
+// Store is the key-value state machine. It belongs to one goroutine, the executor; Describe alone may be called by any,
+// and what Freeze returns belongs to another one.
 type Store struct {
 	limits Limits
 	keys   *trie
@@ -42,7 +43,7 @@ type Store struct {
 }
 
 var (
-	_ app.Application = (*Store)(nil)
+	_ app.Snapshotter = (*Store)(nil)
 	_ app.Describer   = (*Store)(nil)
 )
 
@@ -84,4 +85,4 @@ func (s *Store) Query(query, reply []byte) []byte {
 
 // Digest returns the digest of all keys and values. It costs one hash over a few entries for each key written since the
 // last call, and is a function of the contents alone.
-func (s *Store) Digest() [32]byte { return s.keys.sum() }
+func (s *Store) Digest() [32]byte { return s.keys.root.sum() }

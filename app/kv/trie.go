@@ -3,6 +3,9 @@ package kv
 import (
 	"bytes"
 	"crypto/sha256"
+	"slices"
+
+	"github.com/hotstuffd/hotstuffd/app/snapshot"
 )
 
 const (
@@ -15,35 +18,46 @@ const (
 
 // trie holds the entries by the hashes of their keys. Its shape depends on the set of keys alone: the keys whose hashes
 // share a prefix stand in one leaf exactly when they are at most leafKeysMax and those of the next shorter prefix are
-// not. Writes mark the nodes on their way as changed, for digest.
+// not. Writes mark the nodes on their way as changed, for digest, and copy those that are frozen (freeze.go).
 type trie struct {
-	root inner
+	root *inner
 	keys int
+	snapshot.Generations
 }
 
 // inner leads from fanBits bits of the hash to an inner node or a leaf; exactly one of the two is set at each place. A
 // leaf whose prefix ends inside these bits fills all places that agree with it, 8, 4, 2 or 1 neighbours (16 in an almost
 // empty root).
 type inner struct {
-	nodes   [fan]*inner
-	leaves  [fan]*leaf
-	digest  [sha256.Size]byte
-	changed bool
+	nodes  [fan]*inner
+	leaves [fan]*leaf
+	cached
 }
 
 // leaf holds the entries whose hashes share their first depth bits.
 type leaf struct {
-	entries []entry // in no order, until sort
+	entries []entry // in the order of their keys
+	cached
+	depth uint8
+}
+
+// cached is what digests keep in a node. Whoever takes digests owns it while the node is frozen.
+type cached struct {
+	born    uint64 // the generation that made the node; never changed
 	digest  [sha256.Size]byte
-	depth   uint8
-	changed bool
+	changed bool // digest is of another state
 }
 
 func newTrie() *trie {
 	t := &trie{}
-	t.root.changed = true
-	t.root.fill(0, fan, &leaf{changed: true})
+	t.clear()
 	return t
+}
+
+// clear lets all keys go.
+func (t *trie) clear() {
+	t.root, t.keys = &inner{cached: t.fresh()}, 0
+	t.root.fill(0, fan, &leaf{cached: t.fresh()})
 }
 
 func (n *inner) fill(from, count int, l *leaf) {
@@ -54,7 +68,7 @@ func (n *inner) fill(from, count int, l *leaf) {
 
 // leafOf returns the leaf where keys with hash h stand.
 func (t *trie) leafOf(h uint64) *leaf {
-	n := &t.root
+	n := t.root
 	for shift := hashBits - fanBits; ; shift -= fanBits {
 		i := h >> shift % fan
 		if l := n.leaves[i]; l != nil {
@@ -64,15 +78,27 @@ func (t *trie) leafOf(h uint64) *leaf {
 	}
 }
 
-// touch is leafOf for a write: it marks all nodes on the way as changed.
+// touch is leafOf for a write: all nodes on the way are marked as changed, and are nobody else's afterwards.
 func (t *trie) touch(h uint64) *leaf {
-	n := &t.root
-	for shift := hashBits - fanBits; ; shift -= fanBits {
+	t.Settle()
+	if t.Frozen(t.root.born) {
+		t.root = t.copyInner(t.root)
+	}
+	n := t.root
+	for level := 0; ; level++ {
 		n.changed = true
-		i := h >> shift % fan
+		i := place(h, level)
 		if l := n.leaves[i]; l != nil {
+			if t.Frozen(l.born) {
+				l = t.copyLeaf(l)
+				width := fan >> (int(l.depth) - level*fanBits)
+				n.fill(i&^(width-1), width, l)
+			}
 			l.changed = true
 			return l
+		}
+		if below := n.nodes[i]; t.Frozen(below.born) {
+			n.nodes[i] = t.copyInner(below)
 		}
 		n = n.nodes[i]
 	}
@@ -101,18 +127,37 @@ func (t *trie) get(key []byte) (value []byte, ok bool) {
 // upsert returns the entry of a key for the caller to change. If there is none it is made, with an empty value and room
 // for one of valueBytes. The entry is valid until the next write.
 func (t *trie) upsert(key []byte, valueBytes int) *entry {
-	h := hashOf(key)
+	return t.upsertAt(hashOf(key), key, valueBytes)
+}
+
+// upsertAt is upsert with the hash at hand.
+func (t *trie) upsertAt(h uint64, key []byte, valueBytes int) *entry {
 	l := t.touch(h)
 	if i := l.find(key, h); i >= 0 {
-		return &l.entries[i]
+		e := &l.entries[i]
+		if !t.AnyFrozen() {
+			e.keyLen &^= sharedData // with whom it was is gone
+		}
+		return e
 	}
 	t.keys++
-	if l.add(newEntry(key, h, valueBytes)); len(l.entries) > leafKeysMax {
+	i := l.insert(newEntry(key, h, valueBytes))
+	if len(l.entries) > leafKeysMax {
 		t.split(h)
-		l = t.touch(h)
-		return &l.entries[l.find(key, h)]
+		l = t.leafOf(h)
+		i = l.find(key, h)
 	}
-	return &l.entries[len(l.entries)-1]
+	return &l.entries[i]
+}
+
+// insert puts an entry at its place, and returns which that is. Leaves are in order at all times, because whoever takes
+// digests and writes snapshots must not move anything.
+func (l *leaf) insert(e entry) int {
+	at, _ := slices.BinarySearchFunc(l.entries, e.key(), func(e entry, key []byte) int { return bytes.Compare(e.key(), key) })
+	l.add(entry{})
+	copy(l.entries[at+1:], l.entries[at:])
+	l.entries[at] = e
+	return at
 }
 
 // add appends an entry. Room grows by little: doubling would waste more than a leaf's entries need.
