@@ -202,6 +202,21 @@ func TestDigestForgetsHistoryAtScale(t *testing.T) {
 	}
 }
 
+// Replicas of all versions compare digests: the function is the same for ever.
+func TestDigestIsForEver(t *testing.T) {
+	s := newStore(t)
+	for i := range 500 {
+		do(t, s, "SET", fmt.Sprint("key", i), fmt.Sprint("value", i))
+	}
+	do(t, s, "SET", "long", strings.Repeat("x", 3000))
+	do(t, s, "APPEND", "long", "y")
+	do(t, s, "DEL", "key7", "key8")
+	const want = "f8fddc316dcfa031c278b3073354d09568b6c759fa2f649d1fe2ebdc910c4a07"
+	if got := fmt.Sprintf("%x", s.Digest()); got != want {
+		t.Errorf("digest %s, and it was %s: replicas of old and new versions would differ", got, want)
+	}
+}
+
 func FuzzApply(f *testing.F) {
 	set := kv.AppendCommand(nil, kv.OpSet, []byte("k"), []byte("v"), []byte("NX"))
 	f.Add(set, set)

@@ -190,6 +190,23 @@ func TestDigestCoversTheOrderOfUse(t *testing.T) {
 	}
 }
 
+// Replicas of all versions compare digests: the function is the same for ever.
+func TestDigestIsForEver(t *testing.T) {
+	table, n := session.NewTable(wide), 0
+	for i := range byte(5) {
+		id := table.Open([32]byte{i})
+		for seq := uint64(1); seq <= 300*uint64(i%2)+3; seq++ {
+			once(table, id, seq, &n)
+		}
+		once(table, id, 310, &n)
+		table.Once(id, 305, nil, nil, func(b []byte) []byte { return append(b, make([]byte, session.ResultBytesMax+1)...) })
+	}
+	const want = "0d85595e241ba44fa942b29e465f8e11e2946e868d4cc18617cd8225baa4852b"
+	if got := fmt.Sprintf("%x", table.Digest()); got != want {
+		t.Errorf("digest %s, and it was %s: replicas of old and new versions would differ", got, want)
+	}
+}
+
 // FuzzParse: any bytes are parsed or refused, and what is parsed is what was appended.
 func FuzzParse(f *testing.F) {
 	f.Add(session.AppendOpen(nil)[1:])
