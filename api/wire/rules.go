@@ -35,6 +35,7 @@ func nodes(l *Limits) int          { return l.Nodes }
 func blockBatches(l *Limits) int   { return l.BlockBatchesMax }
 func responseBlocks(l *Limits) int { return l.ResponseBlocksMax }
 func requestDigests(l *Limits) int { return l.RequestDigestsMax }
+func snapshotChunks(*Limits) int   { return SnapshotChunksMax }
 
 // rules is what the schema's comments say, in force. Every field of bytes and every repeated field has a rule, or the
 // package does not start; a oneof needs none: exactly one of its fields must be set.
@@ -97,4 +98,7 @@ var rules = map[protoreflect.FullName]rule{
 	"SafetyState.nonce":      {size: hash, empty: true},
 	"CommitRecord.block":     {size: hash},
 	"CommitRecord.lanes":     {count: nodes},
+
+	"SnapshotRecord.certificate": {required: true},
+	"SnapshotRecord.chunks":      {count: snapshotChunks, size: hash},
 }
