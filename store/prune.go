@@ -42,7 +42,9 @@ func (f *floor) passed(b *mempool.Batch) bool {
 }
 
 // gone tells whether no block above the floor can name a batch: the lanes have come past it, or it has expired.
-func (f *floor) gone(b *mempool.Batch) bool { return b.Expiry <= f.height() || f.passed(b) }
+func (f *floor) gone(b *mempool.Batch) bool {
+	return f.Load() != nil && (b.Expiry <= f.height() || f.passed(b))
+}
 
 // pruning is how far Prune has come in this process. Nothing of it need be remembered: the next one goes once more through
 // what is left.
