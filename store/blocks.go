@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 
@@ -64,7 +65,8 @@ func (s *Store) lastCommit() (hotstuff.CommitRecord, error) {
 	return wire.ParseCommitRecord(data, s.id.Limits)
 }
 
-// Block returns a stored block, or genesis, which need not be stored. The block may be shared: its ID is computed.
+// Block returns a stored block, or genesis, which need not be stored. The block may be shared: its ID is computed. One below
+// the floor counts as not stored.
 // Expected errors: ErrNotFound.
 func (s *Store) Block(id qc.BlockID) (*blocktree.Block, error) {
 	if err := s.begin(); err != nil {
@@ -92,17 +94,28 @@ func (s *Store) block(id qc.BlockID) (*blocktree.Block, error) {
 	if err != nil {
 		return nil, fmt.Errorf("store: block %s: %w", id.Hex(), err)
 	}
+	if b.Height < s.Floor() {
+		return nil, ErrNotFound
+	}
 	return b, nil
 }
 
-// CommittedID returns the ID of the committed block of a height; ok is false above the committed height.
+// CommittedID returns the ID of the committed block of a height; ok is false above the committed height, and below the
+// floor, but for genesis.
 func (s *Store) CommittedID(height qc.Height) (id qc.BlockID, ok bool, err error) {
 	if err := s.begin(); err != nil {
 		return id, false, err
 	}
 	defer s.end()
+	return s.committedID(height)
+}
+
+func (s *Store) committedID(height qc.Height) (id qc.BlockID, ok bool, err error) {
 	if height == 0 {
 		return s.genesis.ID(), true, nil
+	}
+	if height < s.Floor() {
+		return id, false, nil
 	}
 	data, err := s.safety.db.Get(keyCommitted(height), nil)
 	switch {
@@ -118,18 +131,22 @@ func (s *Store) CommittedID(height qc.Height) (id qc.BlockID, ok bool, err error
 }
 
 // BlocksAbove returns the stored blocks above a height, in ascending order of height: with the committed height, the
-// blocks that a restart puts back into its tree. Blocks of one height are in the order of their IDs.
+// blocks that a restart puts back into its tree. Blocks of one height are in the order of their IDs. There are none below
+// the floor.
 func (s *Store) BlocksAbove(height qc.Height) ([]*blocktree.Block, error) {
 	if err := s.begin(); err != nil {
 		return nil, err
 	}
 	defer s.end()
 	var blocks []*blocktree.Block
-	it := s.safety.db.NewIterator(&util.Range{Start: keyHeight(height + 1), Limit: []byte{'h' + 1}}, nil)
+	it := s.safety.db.NewIterator(&util.Range{Start: keyHeight(max(height+1, s.Floor())), Limit: []byte{'h' + 1}}, nil)
 	defer it.Release()
 	for it.Next() {
 		id := qc.BlockID(it.Key()[len(keyHeight(0)):])
 		b, err := s.block(id)
+		if errors.Is(err, ErrNotFound) && bytes.Compare(it.Key(), keyHeight(s.Floor())) < 0 {
+			continue // pruned meanwhile
+		}
 		if err != nil {
 			return nil, err
 		}

@@ -37,15 +37,32 @@ func (id Identity) owner() owner {
 // it was never whole.
 const (
 	chainFile   = "CHAIN"
-	chainFormat = 1
+	chainFormat = 2
 	chainText   = "hotstuffd store\nformat %d\nchain %s\nnode %d\n"
 	chainMax    = 256 // bytes
 )
 
-func (id Identity) text() string { return fmt.Sprintf(chainText, chainFormat, id.Chain.Hex(), id.Node) }
+// Formats before the present one: 1 knows no Prune and no snapshots. It would miss the blocks that a pruned store lacks.
+const oldestFormat = 1
+
+func (id Identity) text() string { return id.textOf(chainFormat) }
+
+func (id Identity) textOf(format uint64) string {
+	return fmt.Sprintf(chainText, format, id.Chain.Hex(), id.Node)
+}
 
 func writeChain(fs FS, dir string, id Identity) error {
 	return writeFile(fs, dir, chainFile, []byte(id.text()), 0)
+}
+
+// raiseFormat makes the store one of the present format, so that a program that does not know it refuses it from now on.
+// CHAIN was checked.
+func raiseFormat(fsys FS, dir string, id Identity) error {
+	text, err := readSmall(fsys, join(dir, chainFile), chainMax)
+	if err != nil || text == id.text() {
+		return err
+	}
+	return writeChain(fsys, dir, id)
 }
 
 // checkChain reads CHAIN and touches nothing.
@@ -96,7 +113,7 @@ func parseChain(text string) (format uint64, chain qc.ChainID, node qc.NodeID, o
 	n, err := strconv.ParseUint(strings.TrimSuffix(strings.TrimPrefix(lines[3], "node "), "\n"), 10, 16)
 	chain, node = id, qc.NodeID(n)
 	// Written again, it must be the same text: whatever else is in it is damage.
-	return format, chain, node, err == nil && Identity{Chain: chain, Node: node}.text() == text
+	return format, chain, node, err == nil && format >= oldestFormat && Identity{Chain: chain, Node: node}.textOf(format) == text
 }
 
 // readSmall reads a file of at most most bytes; what lies beyond them is cut off.

@@ -4,9 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"syscall"
 )
 
-// Errors that keep a store from being opened. ErrOtherChain, ErrNewerFormat and ErrExists leave it untouched.
+// Errors that keep a store from being opened. ErrOtherChain, ErrNewerFormat, ErrInUse, ErrReadOnly
+// and ErrExists leave it untouched.
 var (
 	// ErrSafetyLost: the safety state is missing, damaged, or older than what this replica may have signed (S13).
 	ErrSafetyLost = errors.New("safety state is lost and this replica must not vote: see \"When safety state is lost\" in docs/operations.md, then run hotstuffd rejoin")
@@ -18,6 +21,8 @@ var (
 	ErrNewerFormat = errors.New("store of a newer version: run that version of hotstuffd")
 	// ErrInUse: another process has the store open.
 	ErrInUse = errors.New("store is in use by another process: stop that one first")
+	// ErrReadOnly: the directory, or a file in it, cannot be written.
+	ErrReadOnly = errors.New("the storage directory cannot be written: make it writable, with all that is in it, for the user that runs hotstuffd")
 	// ErrSound: Rejoin finds nothing that is lost.
 	ErrSound = errors.New("nothing is lost here: start the node as it is")
 	// ErrExists: Init finds files where it should make a store.
@@ -30,11 +35,23 @@ var (
 	ErrNotFound = errors.New("store: not found")
 	// ErrClosed: the store was closed.
 	ErrClosed = errors.New("store: closed")
+	// ErrChunk: a chunk of a snapshot is damaged, or not the one that its hash names.
+	ErrChunk = errors.New("its bytes are not what their hash says")
+	// ErrSnapshotMeta: the description of a snapshot contradicts itself.
+	ErrSnapshotMeta = errors.New("snapshot: size and number of chunks do not agree, or it is too large")
 )
 
 // refuse says in one line which directory, what is wrong, and what to do.
 func refuse(dir string, kind error, format string, args ...any) error {
 	return fmt.Errorf("store: %s: %s: %w", dir, fmt.Sprintf(format, args...), kind)
+}
+
+// refuseReadOnly gives ErrReadOnly for an error that says that nothing can be written.
+func refuseReadOnly(dir string, err error) error {
+	if errors.Is(err, syscall.EROFS) || errors.Is(err, fs.ErrPermission) {
+		return refuse(dir, ErrReadOnly, "%v", err)
+	}
+	return err
 }
 
 // joinClose closes c after a failure and keeps both errors.

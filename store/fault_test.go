@@ -2,8 +2,11 @@ package store_test
 
 import (
 	"errors"
+	"io"
+	"io/fs"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 
 	"github.com/hotstuffd/hotstuffd/blocktree"
@@ -235,4 +238,37 @@ func TestJournalsAreDurableInOrder(t *testing.T) {
 	if len(fs.lingers) > 0 {
 		t.Errorf("journals removed, and not durably: %v", fs.lingers)
 	}
+}
+
+// refusingFS lets nothing be written, or no lock be taken.
+type refusingFS struct {
+	store.FS
+	err   error
+	locks bool // it refuses locks alone
+}
+
+var refusing = map[string]*refusingFS{
+	"read-only file system": {err: syscall.EROFS},
+	"files of another user": {err: syscall.EACCES},
+	"immutable":             {err: syscall.EPERM},
+	"lock of another user":  {err: syscall.EACCES, locks: true},
+}
+
+func (f *refusingFS) Open(name string) (store.File, error) {
+	if f.locks {
+		return f.FS.Open(name)
+	}
+	return nil, &fs.PathError{Op: "open", Path: name, Err: f.err}
+}
+
+func (f *refusingFS) Create(name string) (store.File, error) {
+	return nil, &fs.PathError{Op: "create", Path: name, Err: f.err}
+}
+
+func (f *refusingFS) Rename(from, _ string) error {
+	return &fs.PathError{Op: "rename", Path: from, Err: f.err}
+}
+
+func (f *refusingFS) Lock(name string) (io.Closer, error) {
+	return nil, &fs.PathError{Op: "lock", Path: name, Err: f.err}
 }

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"errors"
 	"iter"
 
 	"github.com/hotstuffd/hotstuffd/blocktree"
@@ -31,10 +32,15 @@ func (s *Store) nextInLane(origin qc.NodeID, from []byte) (*mempool.Batch, []byt
 		return nil, nil, err
 	}
 	defer s.end()
-	key, digest, ok, err := s.payload.index.next(origin, from)
-	if !ok || err != nil {
-		return nil, nil, s.payload.indexError(err)
+	for {
+		key, digest, ok, err := s.payload.index.next(origin, from)
+		if !ok || err != nil {
+			return nil, nil, s.payload.indexError(err)
+		}
+		b, err := s.payload.batch(digest)
+		if !errors.Is(err, ErrNotFound) {
+			return b, key, err
+		}
+		from = append(key, 0) // Prune has not come here yet
 	}
-	b, err := s.payload.batch(digest)
-	return b, key, err
 }

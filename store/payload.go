@@ -35,6 +35,10 @@ type payload struct {
 	frame   []byte // reused
 
 	durable atomic.Uint64 // number of the newest synced frame
+	newest  atomic.Uint64 // segment, for others than its goroutine
+	first   atomic.Uint64 // the oldest segment that was not given up
+
+	floor *floor // the store's
 }
 
 const (
@@ -98,11 +102,14 @@ func (p *payload) append(batches []*mempool.Batch) error {
 	return nil
 }
 
-// indexFrame puts the frame at the end of the newest segment in the index, and moves past it.
+// indexFrame puts the frame at the end of the newest segment in the index, and moves past it. What no block can name any
+// more is not indexed: Prune would have to find it again.
 func (p *payload) indexFrame(frame []byte, batches []*mempool.Batch) error {
 	i := 0
 	_, err := splitFrame(frame, func(offset int, batch []byte) error {
-		p.index.add(batches[i], place{p.segment, p.end + int64(offset), uint32(len(batch))})
+		if !p.floor.gone(batches[i]) {
+			p.index.add(batches[i], place{p.segment, p.end + int64(offset), uint32(len(batch))})
+		}
 		i++
 		return nil
 	})
@@ -136,6 +143,7 @@ func (p *payload) use(number uint64) (err error) {
 		return err
 	}
 	p.segment, p.end = number, segmentOffset
+	p.newest.Store(number)
 	p.size, err = p.file.Size()
 	return err
 }
@@ -144,7 +152,7 @@ func makeSegment(fs FS, dir string, id Identity, number, first uint64, size int6
 	return writeFile(fs, dir, segmentName(number), segmentHeader(id.owner(), number, first), size)
 }
 
-// Batch returns a stored batch, its digest computed.
+// Batch returns a stored batch, its digest computed. One that no block above the floor can name counts as not stored.
 // Expected errors: ErrNotFound, ErrPayloadLost.
 func (s *Store) Batch(d blocktree.Digest) (*mempool.Batch, error) {
 	if err := s.begin(); err != nil {
@@ -154,15 +162,15 @@ func (s *Store) Batch(d blocktree.Digest) (*mempool.Batch, error) {
 	return s.payload.batch(d)
 }
 
-// HasBatch tells whether a batch is stored, without reading it.
+// HasBatch tells whether a batch is stored, without reading it. So it may count one whose turn is below the floor.
 func (s *Store) HasBatch(d blocktree.Digest) (bool, error) {
 	if err := s.begin(); err != nil {
 		return false, err
 	}
 	defer s.end()
-	switch _, err := s.payload.index.find(d); {
+	switch at, err := s.payload.index.find(d); {
 	case err == nil:
-		return true, nil
+		return at.segment >= s.payload.first.Load(), nil
 	case errors.Is(err, leveldb.ErrNotFound):
 		return false, nil
 	default:
@@ -184,6 +192,9 @@ func (p *payload) batch(d blocktree.Digest) (*mempool.Batch, error) {
 		_, err = f.ReadAt(data, at.offset)
 		err = errors.Join(err, f.Close())
 	}
+	if at.segment < p.first.Load() { // after the read: Prune gives a segment up before it removes it
+		return nil, ErrNotFound
+	}
 	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("store: batch %x: %w", d, err)
 	}
@@ -195,6 +206,9 @@ func (p *payload) batch(d blocktree.Digest) (*mempool.Batch, error) {
 		// Either the segment is damaged, or the index leads astray. Reading all segments again, the next Open finds out.
 		err = refuse(p.dir, ErrPayloadLost, "batch %x in %s is damaged", d, segmentName(at.segment))
 		return nil, errors.Join(p.spoilIndex(), err)
+	}
+	if p.floor.gone(b) {
+		return nil, ErrNotFound
 	}
 	return b, nil
 }

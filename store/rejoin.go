@@ -38,9 +38,13 @@ type RejoinOptions struct {
 // loss was found, so that it is younger than everything that the replica can have signed.
 //
 // A crash in the middle leaves the old store or none, and none counts as lost: call it again.
-// Expected errors: ErrSound, ErrInUse, ErrOtherChain, ErrNewerFormat.
+// Expected errors: ErrSound, ErrInUse, ErrOtherChain, ErrNewerFormat, ErrReadOnly.
 func Rejoin(dir string, id Identity, o Options, r RejoinOptions) (Rejoining, error) {
-	o = o.withDefaults()
+	out, err := rejoin(dir, id, o.withDefaults(), r)
+	return out, refuseReadOnly(dir, err)
+}
+
+func rejoin(dir string, id Identity, o Options, r RejoinOptions) (Rejoining, error) {
 	if err := id.fitsSlot(); err != nil {
 		return Rejoining{}, err
 	}

@@ -30,13 +30,16 @@ func makePayload(o Options, dir string, id Identity) error {
 }
 
 // openPayload brings the index up to date and finds the end of the last whole frame. A torn frame there was never
-// acknowledged and is wiped, unless a vote relies on it: vouched is the number of the newest frame that one does.
+// acknowledged and is wiped, unless a vote relies on it. Segments that Prune has given up are removed, as it may not have
+// come to that.
 // Expected errors: ErrPayloadLost.
-func openPayload(o Options, dir string, id Identity, vouched uint64) (*payload, error) {
+func openPayload(o Options, dir string, id Identity, k known, floor *floor) (*payload, error) {
 	p := &payload{fs: o.FS, dir: join(dir, payloadDir), id: id, segmentBytes: o.SegmentBytes,
-		indexBuffer: o.writeBuffer(indexWriteBuffer)}
+		indexBuffer: o.writeBuffer(indexWriteBuffer), floor: floor}
+	p.first.Store(k.first)
 	names, err := o.FS.List(p.dir)
-	segments := segmentNumbers(names)
+	all := segmentNumbers(names)
+	segments := slices.DeleteFunc(slices.Clone(all), func(n uint64) bool { return n < k.first })
 	if errors.Is(err, fs.ErrNotExist) || err == nil && len(segments) == 0 {
 		return nil, refuse(p.dir, ErrPayloadLost, "there is no segment")
 	}
@@ -44,8 +47,8 @@ func openPayload(o Options, dir string, id Identity, vouched uint64) (*payload, 
 		return nil, err
 	}
 	for i, number := range segments {
-		if number != segments[0]+uint64(i) {
-			return nil, refuse(p.dir, ErrPayloadLost, "%s is missing", segmentName(segments[0]+uint64(i)))
+		if number != k.first+uint64(i) {
+			return nil, refuse(p.dir, ErrPayloadLost, "%s is missing", segmentName(k.first+uint64(i)))
 		}
 	}
 	// A process that was killed may have renamed the newest segment and not synced the directory: batches appended to it would
@@ -61,9 +64,14 @@ func openPayload(o Options, dir string, id Identity, vouched uint64) (*payload, 
 	if err != nil {
 		return nil, err
 	}
-	err = p.replay(segments, vouched)
+	err = p.replay(segments, k.vouched)
 	if err == nil {
 		err = p.removeTemporary(names)
+	}
+	for _, number := range all[:len(all)-len(segments)] {
+		if err == nil {
+			err = p.fs.RemoveAll(join(p.dir, segmentName(number)))
+		}
 	}
 	if err == nil {
 		err = p.fs.RemoveAll(join(p.dir, indexSpoilt)) // if it comes back, the index is made once more
@@ -171,8 +179,13 @@ func (p *payload) start(number uint64) (first uint64, err error) {
 	if err := p.file.Reread(); err != nil {
 		return 0, err
 	}
+	return p.firstFrame(p.file, number)
+}
+
+// firstFrame returns the number of a segment's first frame.
+func (p *payload) firstFrame(f File, number uint64) (uint64, error) {
 	header := make([]byte, sector)
-	if _, err := p.file.ReadAt(header, 0); err != nil && err != io.EOF {
+	if _, err := f.ReadAt(header, 0); err != nil && err != io.EOF {
 		return 0, err
 	}
 	first, ok := parseSegmentHeader(header, p.id.owner(), number)
@@ -210,34 +223,43 @@ func (p *payload) replayFrom(segments []uint64, vouched uint64) error {
 
 // replayFrame indexes the next frame; whole is false where there is none.
 func (p *payload) replayFrame() (whole bool, err error) {
-	if p.size-p.end < frameHeader {
-		return false, nil
+	frame, batches, err := p.frameAt(p.file, p.size, mark{p.segment, p.end, p.next})
+	if frame == nil || err != nil {
+		return false, err
+	}
+	return true, p.indexFrame(frame, batches)
+}
+
+// frameAt reads a frame from the file of its segment, and the batches in it; nil where there is none that is whole.
+func (p *payload) frameAt(f File, size int64, at mark) ([]byte, []*mempool.Batch, error) {
+	if size-at.offset < frameHeader {
+		return nil, nil, nil
 	}
 	header := make([]byte, frameHeader)
-	if _, err := p.file.ReadAt(header, p.end); err != nil {
-		return false, err
+	if _, err := f.ReadAt(header, at.offset); err != nil {
+		return nil, nil, err
 	}
-	length, ok := frameLength(header, p.next)
-	if !ok || length > p.size-p.end {
-		return false, nil
+	length, ok := frameLength(header, at.frame)
+	if !ok || length > size-at.offset {
+		return nil, nil, nil
 	}
 	frame := make([]byte, length)
-	if _, err := p.file.ReadAt(frame, p.end); err != nil {
-		return false, err
+	if _, err := f.ReadAt(frame, at.offset); err != nil {
+		return nil, nil, err
 	}
 	var batches []*mempool.Batch
-	whole, err = splitFrame(frame, func(_ int, data []byte) error {
+	whole, err := splitFrame(frame, func(_ int, data []byte) error {
 		b, err := wire.ParseBatch(data, p.id.Limits)
 		batches = append(batches, b)
 		return err
 	})
 	if err != nil {
-		return false, refuse(p.dir, ErrPayloadLost, "frame %d in %s: %v", p.next, segmentName(p.segment), err)
+		return nil, nil, refuse(p.dir, ErrPayloadLost, "frame %d in %s: %v", at.frame, segmentName(at.segment), err)
 	}
 	if !whole {
-		return false, nil
+		return nil, nil, nil
 	}
-	return true, p.indexFrame(frame, batches)
+	return frame, batches, nil
 }
 
 // wipeTail makes zeros of all behind the last frame. What a torn write has left there could otherwise stand where a later

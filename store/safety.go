@@ -38,6 +38,8 @@ var (
 	keyCheckpoint = []byte("k") // the newest checkpoint certificate
 	keyPrevious   = []byte("p") // SHA-256 of the safety state before the newest one
 	keyVouched    = []byte("v") // the number of the newest payload frame that was durable before the newest safety state
+	keyFloor      = []byte("f") // the block that Prune has made the floor, as a commit record with its lanes
+	keyFirst      = []byte("g") // the number of the oldest payload segment that Prune has not given up
 )
 
 func keyBlock(id qc.BlockID) []byte           { return append([]byte{'b'}, id[:]...) }
@@ -155,21 +157,55 @@ func (s *safety) state() (hotstuff.SafetyState, []byte, error) {
 	return state, data, err
 }
 
-// vouched returns the number of the newest payload frame that a vote may rely on.
+// known is what the safety database says of the payload.
+type known struct {
+	vouched uint64                 // number of the newest frame that a vote may rely on
+	first   uint64                 // number of the oldest segment that was not given up
+	floor   *hotstuff.CommitRecord // what Prune was last told; nil: nothing was pruned
+}
+
 // Expected errors: ErrSafetyLost.
-func (s *safety) vouched(dir string) (uint64, error) {
-	data, err := s.db.Get(keyVouched, nil)
-	if errors.Is(err, leveldb.ErrNotFound) {
-		return 0, nil
+func (s *safety) known(dir string) (k known, err error) {
+	if k.vouched, err = s.number(dir, keyVouched, 0); err != nil {
+		return k, err
 	}
-	if err == nil && len(data) != 8 {
-		err = refuse(dir, ErrSafetyLost, "database %s: payload mark of %d bytes", safetyDir, len(data))
+	if k.first, err = s.number(dir, keyFirst, firstSegment); err != nil {
+		return k, err
+	}
+	data, err := s.get(dir, keyFloor)
+	if data == nil || err != nil {
+		return k, err
+	}
+	floor, err := wire.ParseCommitRecord(data, s.id.Limits)
+	if err != nil || len(floor.Lanes) != s.id.Limits.Nodes {
+		return k, refuse(dir, ErrSafetyLost, "database %s: its floor is damaged", safetyDir)
+	}
+	k.floor = &floor
+	return k, nil
+}
+
+// get returns a record, nil if there is none.
+// Expected errors: ErrSafetyLost.
+func (s *safety) get(dir string, key []byte) ([]byte, error) {
+	data, err := s.db.Get(key, nil)
+	if errors.Is(err, leveldb.ErrNotFound) {
+		return nil, nil
 	}
 	if lerrors.IsCorrupted(err) {
-		err = refuse(dir, ErrSafetyLost, "database %s: its payload mark: %v", safetyDir, err)
+		err = refuse(dir, ErrSafetyLost, "database %s: record %s: %v", safetyDir, key, err)
 	}
-	if err != nil {
-		return 0, err
+	return data, err
+}
+
+// number returns a record of eight bytes, or what holds if there is none.
+// Expected errors: ErrSafetyLost.
+func (s *safety) number(dir string, key []byte, none uint64) (uint64, error) {
+	data, err := s.get(dir, key)
+	if data == nil || err != nil {
+		return none, err
+	}
+	if len(data) != 8 {
+		return 0, refuse(dir, ErrSafetyLost, "database %s: record %s of %d bytes", safetyDir, key, len(data))
 	}
 	return binary.BigEndian.Uint64(data), nil
 }

@@ -16,6 +16,7 @@ type Options struct {
 	FS           FS    // nil: OS
 	SegmentBytes int64 // size of a payload segment; 0: 64 MiB
 	WriteBuffer  int   // bytes that a database gathers before it writes a table; 0: 8 MiB, the payload index 2 MiB
+	ChunkBytes   int64 // size of a chunk of a snapshot; 0: SnapshotChunkBytes, as all have it who send one to another
 }
 
 func (o Options) withDefaults() Options {
@@ -24,6 +25,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.SegmentBytes == 0 {
 		o.SegmentBytes = 64 << 20
+	}
+	if o.ChunkBytes == 0 {
+		o.ChunkBytes = SnapshotChunkBytes
 	}
 	return o
 }
@@ -37,7 +41,7 @@ func (o Options) writeBuffer(most int) int {
 }
 
 // Store is one replica's durable storage. Its methods may be called by several goroutines; Append has one caller at a
-// time, and so has AppendBatches.
+// time, and so have AppendBatches and Prune.
 type Store struct {
 	dir     string
 	id      Identity
@@ -45,6 +49,10 @@ type Store struct {
 	lock    io.Closer
 	safety  *safety
 	payload *payload
+
+	snapshots *snapshots
+	floor     floor
+	pruning   pruning
 
 	// alive is held for reading by every call, so that Close waits for those under way.
 	alive sync.RWMutex
@@ -54,10 +62,14 @@ type Store struct {
 }
 
 // Open opens the store of one replica. It repairs what a crash leaves behind in the course of things: one torn record at
-// the end of a log, one torn slot, a payload index that lags. It refuses all else.
-// Expected errors: ErrSafetyLost, ErrPayloadLost, ErrOtherChain, ErrNewerFormat, ErrInUse.
+// the end of a log, one torn slot, a payload index that lags, a snapshot in the making. It refuses all else.
+// Expected errors: ErrSafetyLost, ErrPayloadLost, ErrOtherChain, ErrNewerFormat, ErrInUse, ErrReadOnly.
 func Open(dir string, id Identity, o Options) (*Store, error) {
-	o = o.withDefaults()
+	s, err := openStore(dir, id, o.withDefaults())
+	return s, refuseReadOnly(dir, err)
+}
+
+func openStore(dir string, id Identity, o Options) (*Store, error) {
 	if err := id.fitsSlot(); err != nil {
 		return nil, err
 	}
@@ -82,19 +94,28 @@ func (s *Store) open(o Options) (err error) {
 	if s.safety, err = openSafety(o, s.dir, s.id); err != nil {
 		return err
 	}
-	vouched, err := s.safety.vouched(s.dir)
+	known, err := s.safety.known(s.dir)
 	if err != nil {
 		return err
 	}
-	s.payload, err = openPayload(o, s.dir, s.id, vouched)
-	return err
+	s.floor.Store(known.floor)
+	if s.payload, err = openPayload(o, s.dir, s.id, known, &s.floor); err != nil {
+		return err
+	}
+	if s.snapshots, err = openSnapshots(o, s.dir, s.id); err != nil {
+		return err
+	}
+	return raiseFormat(o.FS, s.dir, s.id)
 }
 
 // Init makes the store of a replica that has never run, with the safety state of genesis as its first record. From then
 // on the absence of a safety state means that it was lost.
-// Expected errors: ErrExists, ErrInUse.
+// Expected errors: ErrExists, ErrInUse, ErrReadOnly.
 func Init(dir string, id Identity, o Options) error {
-	o = o.withDefaults()
+	return refuseReadOnly(dir, initStore(dir, id, o.withDefaults()))
+}
+
+func initStore(dir string, id Identity, o Options) error {
 	if err := id.fitsSlot(); err != nil {
 		return err
 	}
@@ -123,6 +144,9 @@ func (s *Store) init(o Options, nonce hotstuff.Nonce) error {
 		return err
 	}
 	if err := makePayload(o, s.dir, s.id); err != nil {
+		return err
+	}
+	if err := o.FS.MkdirAll(join(s.dir, snapshotsDir)); err != nil {
 		return err
 	}
 	// Last: a store without this file was never whole.
@@ -159,6 +183,9 @@ func (s *Store) closeParts() error {
 	}
 	if s.safety != nil {
 		errs = append(errs, s.safety.close())
+	}
+	if s.snapshots != nil {
+		errs = append(errs, s.snapshots.close())
 	}
 	s.payload, s.safety = nil, nil
 	return errors.Join(errs...)

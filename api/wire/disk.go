@@ -9,6 +9,13 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
+// Snapshot describes a snapshot. What it says of its size is not compared: the size of a chunk is the store's.
+type Snapshot struct {
+	Certificate *qc.CheckpointCertificate
+	Bytes       int64
+	Chunks      [][32]byte
+}
+
 // The Append functions append the bytes of a record, as it is stored, to dst. The records must be complete.
 // They fail only on a record above 2 GiB.
 
@@ -31,6 +38,15 @@ func AppendCommitRecord(dst []byte, c *hotstuff.CommitRecord) ([]byte, error) {
 // AppendCheckpoint appends a checkpoint certificate.
 func AppendCheckpoint(dst []byte, c *qc.CheckpointCertificate) ([]byte, error) {
 	return marshal(dst, checkpointCertificateToPB(c))
+}
+
+// AppendSnapshot appends the description of a snapshot.
+func AppendSnapshot(dst []byte, s *Snapshot) ([]byte, error) {
+	chunks := make([][]byte, len(s.Chunks))
+	for i := range chunks {
+		chunks[i] = s.Chunks[i][:]
+	}
+	return marshal(dst, &pb.SnapshotRecord{Certificate: checkpointCertificateToPB(s.Certificate), Bytes: uint64(s.Bytes), Chunks: chunks})
 }
 
 func marshal(dst []byte, m proto.Message) ([]byte, error) {
@@ -83,4 +99,17 @@ func ParseCommitRecord(data []byte, l Limits) (hotstuff.CommitRecord, error) {
 		return hotstuff.CommitRecord{}, err
 	}
 	return commitFromPB(m), nil
+}
+
+// ParseSnapshot reads the description of a snapshot.
+func ParseSnapshot(data []byte, l Limits) (*Snapshot, error) {
+	m := &pb.SnapshotRecord{}
+	if err := unmarshal(data, l, m); err != nil {
+		return nil, err
+	}
+	s := &Snapshot{Certificate: checkpointCertificateFromPB(m.Certificate), Bytes: int64(m.Bytes), Chunks: make([][32]byte, len(m.Chunks))}
+	for i, sum := range m.Chunks {
+		s.Chunks[i] = [32]byte(sum)
+	}
+	return s, nil
 }

@@ -63,6 +63,11 @@ func TestBytesAreStable(t *testing.T) {
 		t.Fatal(err)
 	}
 	fmt.Fprintf(&b, "%T\n%s\n", commit, hex.EncodeToString(data))
+	snapshot := newSampler(9).snapshot()
+	if data, err = wire.AppendSnapshot(nil, snapshot); err != nil {
+		t.Fatal(err)
+	}
+	fmt.Fprintf(&b, "%T\n%s\n", snapshot, hex.EncodeToString(data))
 
 	const golden = "testdata/golden.txt"
 	if *update {

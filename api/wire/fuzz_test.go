@@ -58,6 +58,10 @@ func FuzzParseCheckpoint(f *testing.F) {
 	fuzzDisk(f, func(s sampler) *qc.CheckpointCertificate { return s.checkpointCertificate() }, wire.AppendCheckpoint, wire.ParseCheckpoint)
 }
 
+func FuzzParseSnapshot(f *testing.F) {
+	fuzzDisk(f, func(s sampler) *wire.Snapshot { return s.snapshot() }, wire.AppendSnapshot, wire.ParseSnapshot)
+}
+
 func pointer[T any](parse func([]byte, wire.Limits) (T, error)) func([]byte, wire.Limits) (*T, error) {
 	return func(data []byte, l wire.Limits) (*T, error) {
 		v, err := parse(data, l)

@@ -104,4 +104,7 @@ var rules = map[protoreflect.FullName]rule{
 	"SafetyState.nonce":      {size: hash, empty: true},
 	"CommitRecord.block":     {size: hash},
 	"CommitRecord.lanes":     {count: nodes},
+
+	"SnapshotRecord.certificate": {required: true},
+	"SnapshotRecord.chunks":      {count: snapshotChunks, size: hash},
 }

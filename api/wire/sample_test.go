@@ -132,6 +132,14 @@ func (s sampler) commit() hotstuff.CommitRecord {
 	return hotstuff.CommitRecord{Height: qc.Height(s.number()), Block: s.hash(), Lanes: s.lanes()}
 }
 
+func (s sampler) snapshot() *wire.Snapshot {
+	r := &wire.Snapshot{Certificate: s.checkpointCertificate(), Bytes: int64(s.number()), Chunks: make([][32]byte, s.IntN(5))}
+	for i := range r.Chunks {
+		r.Chunks[i] = s.hash()
+	}
+	return r
+}
+
 // messages gives one message of every type that a frame carries.
 func (s sampler) messages() []any {
 	cert := s.qc()

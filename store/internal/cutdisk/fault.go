@@ -48,7 +48,7 @@ func (d *Disk) Mend() {
 // do does an operation if no trouble comes between. The disk is locked.
 func (d *Disk) do(o op) (int, error) {
 	err := d.trouble(&o)
-	if err != nil && o.kind != opWrite && o.kind != opFailSync {
+	if err != nil && (o.kind != opWrite || len(o.data) == 0) && o.kind != opFailSync {
 		return 0, err
 	}
 	if d.trace != nil {
@@ -95,7 +95,7 @@ func (d *Disk) fill(o *op) error {
 		return nil
 	}
 	if o.kind == opWrite {
-		o.data = o.data[:int64(len(o.data))-grows+d.faults.room]
+		o.data = o.data[:max(0, int64(len(o.data))-grows+d.faults.room)] // behind a hole nothing may fit
 		d.faults.room = 0
 	}
 	return &fs.PathError{Op: kindNames[o.kind], Path: d.path(o.node), Err: syscall.ENOSPC}

@@ -225,6 +225,67 @@ func (x *CommitRecord) GetLanes() []*Cursor {
 	return nil
 }
 
+// SnapshotRecord describes a snapshot: the state that a certificate names, as so many bytes.
+type SnapshotRecord struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Certificate   *CheckpointCertificate `protobuf:"bytes,1,opt,name=certificate,proto3" json:"certificate,omitempty"` // required
+	Bytes         uint64                 `protobuf:"varint,2,opt,name=bytes,proto3" json:"bytes,omitempty"`
+	Chunks        [][]byte               `protobuf:"bytes,3,rep,name=chunks,proto3" json:"chunks,omitempty"` // SHA-256 of each chunk, 32 bytes
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SnapshotRecord) Reset() {
+	*x = SnapshotRecord{}
+	mi := &file_api_wire_disk_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SnapshotRecord) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SnapshotRecord) ProtoMessage() {}
+
+func (x *SnapshotRecord) ProtoReflect() protoreflect.Message {
+	mi := &file_api_wire_disk_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SnapshotRecord.ProtoReflect.Descriptor instead.
+func (*SnapshotRecord) Descriptor() ([]byte, []int) {
+	return file_api_wire_disk_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *SnapshotRecord) GetCertificate() *CheckpointCertificate {
+	if x != nil {
+		return x.Certificate
+	}
+	return nil
+}
+
+func (x *SnapshotRecord) GetBytes() uint64 {
+	if x != nil {
+		return x.Bytes
+	}
+	return 0
+}
+
+func (x *SnapshotRecord) GetChunks() [][]byte {
+	if x != nil {
+		return x.Chunks
+	}
+	return nil
+}
+
 var File_api_wire_disk_proto protoreflect.FileDescriptor
 
 const file_api_wire_disk_proto_rawDesc = "" +
@@ -250,7 +311,11 @@ const file_api_wire_disk_proto_rawDesc = "" +
 	"\fCommitRecord\x12\x16\n" +
 	"\x06height\x18\x01 \x01(\x04R\x06height\x12\x14\n" +
 	"\x05block\x18\x02 \x01(\fR\x05block\x12*\n" +
-	"\x05lanes\x18\x03 \x03(\v2\x14.hotstuffd.v1.CursorR\x05lanesB5Z3github.com/hotstuffd/hotstuffd/api/wire/internal/pbb\x06proto3"
+	"\x05lanes\x18\x03 \x03(\v2\x14.hotstuffd.v1.CursorR\x05lanes\"\x85\x01\n" +
+	"\x0eSnapshotRecord\x12E\n" +
+	"\vcertificate\x18\x01 \x01(\v2#.hotstuffd.v1.CheckpointCertificateR\vcertificate\x12\x14\n" +
+	"\x05bytes\x18\x02 \x01(\x04R\x05bytes\x12\x16\n" +
+	"\x06chunks\x18\x03 \x03(\fR\x06chunksB5Z3github.com/hotstuffd/hotstuffd/api/wire/internal/pbb\x06proto3"
 
 var (
 	file_api_wire_disk_proto_rawDescOnce sync.Once
@@ -264,29 +329,32 @@ func file_api_wire_disk_proto_rawDescGZIP() []byte {
 	return file_api_wire_disk_proto_rawDescData
 }
 
-var file_api_wire_disk_proto_msgTypes = make([]protoimpl.MessageInfo, 2)
+var file_api_wire_disk_proto_msgTypes = make([]protoimpl.MessageInfo, 3)
 var file_api_wire_disk_proto_goTypes = []any{
-	(*SafetyState)(nil),        // 0: hotstuffd.v1.SafetyState
-	(*CommitRecord)(nil),       // 1: hotstuffd.v1.CommitRecord
-	(*Vote)(nil),               // 2: hotstuffd.v1.Vote
-	(*QuorumCertificate)(nil),  // 3: hotstuffd.v1.QuorumCertificate
-	(*TimeoutCertificate)(nil), // 4: hotstuffd.v1.TimeoutCertificate
-	(*Timeout)(nil),            // 5: hotstuffd.v1.Timeout
-	(*Block)(nil),              // 6: hotstuffd.v1.Block
-	(*Cursor)(nil),             // 7: hotstuffd.v1.Cursor
+	(*SafetyState)(nil),           // 0: hotstuffd.v1.SafetyState
+	(*CommitRecord)(nil),          // 1: hotstuffd.v1.CommitRecord
+	(*SnapshotRecord)(nil),        // 2: hotstuffd.v1.SnapshotRecord
+	(*Vote)(nil),                  // 3: hotstuffd.v1.Vote
+	(*QuorumCertificate)(nil),     // 4: hotstuffd.v1.QuorumCertificate
+	(*TimeoutCertificate)(nil),    // 5: hotstuffd.v1.TimeoutCertificate
+	(*Timeout)(nil),               // 6: hotstuffd.v1.Timeout
+	(*Block)(nil),                 // 7: hotstuffd.v1.Block
+	(*Cursor)(nil),                // 8: hotstuffd.v1.Cursor
+	(*CheckpointCertificate)(nil), // 9: hotstuffd.v1.CheckpointCertificate
 }
 var file_api_wire_disk_proto_depIdxs = []int32{
-	2, // 0: hotstuffd.v1.SafetyState.last_voted:type_name -> hotstuffd.v1.Vote
-	3, // 1: hotstuffd.v1.SafetyState.high_qc:type_name -> hotstuffd.v1.QuorumCertificate
-	4, // 2: hotstuffd.v1.SafetyState.last_tc:type_name -> hotstuffd.v1.TimeoutCertificate
-	5, // 3: hotstuffd.v1.SafetyState.last_timeout:type_name -> hotstuffd.v1.Timeout
-	6, // 4: hotstuffd.v1.SafetyState.last_proposal:type_name -> hotstuffd.v1.Block
-	7, // 5: hotstuffd.v1.CommitRecord.lanes:type_name -> hotstuffd.v1.Cursor
-	6, // [6:6] is the sub-list for method output_type
-	6, // [6:6] is the sub-list for method input_type
-	6, // [6:6] is the sub-list for extension type_name
-	6, // [6:6] is the sub-list for extension extendee
-	0, // [0:6] is the sub-list for field type_name
+	3, // 0: hotstuffd.v1.SafetyState.last_voted:type_name -> hotstuffd.v1.Vote
+	4, // 1: hotstuffd.v1.SafetyState.high_qc:type_name -> hotstuffd.v1.QuorumCertificate
+	5, // 2: hotstuffd.v1.SafetyState.last_tc:type_name -> hotstuffd.v1.TimeoutCertificate
+	6, // 3: hotstuffd.v1.SafetyState.last_timeout:type_name -> hotstuffd.v1.Timeout
+	7, // 4: hotstuffd.v1.SafetyState.last_proposal:type_name -> hotstuffd.v1.Block
+	8, // 5: hotstuffd.v1.CommitRecord.lanes:type_name -> hotstuffd.v1.Cursor
+	9, // 6: hotstuffd.v1.SnapshotRecord.certificate:type_name -> hotstuffd.v1.CheckpointCertificate
+	7, // [7:7] is the sub-list for method output_type
+	7, // [7:7] is the sub-list for method input_type
+	7, // [7:7] is the sub-list for extension type_name
+	7, // [7:7] is the sub-list for extension extendee
+	0, // [0:7] is the sub-list for field type_name
 }
 
 func init() { file_api_wire_disk_proto_init() }
@@ -301,7 +369,7 @@ func file_api_wire_disk_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_api_wire_disk_proto_rawDesc), len(file_api_wire_disk_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   2,
+			NumMessages:   3,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
