@@ -50,7 +50,9 @@ type Mempool struct {
 
 // Storage is the durable side.
 type Storage struct {
-	Dir string `mapstructure:"dir"` // of the databases
+	Dir           string `mapstructure:"dir"`            // of the databases
+	SnapshotBytes int    `mapstructure:"snapshot_bytes"` // of log between two snapshots, at least
+	RetainBlocks  int    `mapstructure:"retain_blocks"`  // of the log that are kept below the newest snapshot
 }
 
 // Clients is the Redis front end.
@@ -84,7 +86,7 @@ func Default() Config {
 		Net:       Net{Listen: "127.0.0.1:7000"},
 		Pacemaker: Pacemaker{BaseTimeout: 100 * time.Millisecond, MaxTimeout: 10 * time.Second, Heartbeat: time.Second, MinView: 6 * time.Millisecond},
 		Mempool:   Mempool{BatchBytes: 128 << 10, BatchDelay: 2 * time.Millisecond, PendingBytes: 64 << 20, PeerBytes: 64 << 20},
-		Storage:   Storage{Dir: "data"},
+		Storage:   Storage{Dir: "data", SnapshotBytes: 64 << 20, RetainBlocks: 1000},
 		Clients:   Clients{Listen: "127.0.0.1:7001", Timeout: 10 * time.Second, MaxConnections: 4096, MaxValueBytes: 1 << 20, MaxPipeline: 4096},
 		HTTP:      HTTP{Listen: "127.0.0.1:7002"},
 		Log:       Log{Level: "info", Format: "text"},

@@ -32,6 +32,8 @@ peer_bytes = "{{size .Mempool.PeerBytes}}"    # of another node's batches not ye
 
 [storage]
 dir = "{{.Storage.Dir}}" # safety state and databases; never copy it to a second running node
+snapshot_bytes = "{{size .Storage.SnapshotBytes}}" # a snapshot is taken after so much of log, or as much as the last one had
+retain_blocks = {{.Storage.RetainBlocks}}       # kept below the newest snapshot, for nodes that were away for a moment; older log goes
 
 [clients] # the Redis protocol; there are no passwords, so think before listening beyond this machine
 listen = "{{.Clients.Listen}}" # empty: none

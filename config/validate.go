@@ -57,6 +57,9 @@ func (c Config) Validate() error {
 	check.sizes("mempool.pending_bytes", c.Mempool.BatchBytes, sizeMax)
 	check.sizes("mempool.peer_bytes", c.Mempool.BatchBytes, sizeMax)
 
+	check.sizes("storage.snapshot_bytes", batchBytesMin, sizeMax)
+	within(&check, "storage.retain_blocks", c.Storage.RetainBlocks, 0, sizeMax, strconv.Itoa)
+
 	check.durations("clients.timeout", baseTimeoutMin, durationMax)
 	check.counts("clients.max_connections")
 	check.sizes("clients.max_value_bytes", 1, valueBytesMax)

@@ -267,6 +267,9 @@ func (c *Core) repeatCheckpoint() {
 	}
 }
 
+// Certified returns the certificate of the highest certified state; nil before the first.
+func (c *Core) Certified() *qc.CheckpointCertificate { return c.checkpoints.certified }
+
 // CheckpointHeight returns the height of the highest certified state; 0: there is none yet.
 func (c *Core) CheckpointHeight() qc.Height { return c.checkpoints.height() }
 

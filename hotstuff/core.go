@@ -49,6 +49,8 @@ type Recovered struct {
 	Below     []*blocktree.Block        // ancestors of Committed in ascending order, as many as Leaders.Depth
 	Above     []*blocktree.Block        // other blocks stored, in ascending order of height
 	Certified *qc.CheckpointCertificate // the highest known; nil before the first
+	// Unnoted are commits up to Committed that are not on disk as such, in ascending order: a snapshot shows them.
+	Unnoted []CommitRecord
 }
 
 // Core is the protocol of one replica. It belongs to one goroutine.
@@ -129,6 +131,7 @@ func New(cfg Config, rec Recovered, at Tick) (*Core, error) {
 		timeouts: make([]*qc.Timeout, n),
 		answered: make([]qc.Ticks, n),
 
+		commits:     rec.Unnoted,
 		checkpoints: newCheckpoints(n, cfg.Limits, cfg.CheckpointLag, rec.Certified),
 	}
 	view := rec.Safety.HighQC.View
@@ -318,6 +321,12 @@ func (c *Core) onPeer(p Peer) {
 		c.send(p.ID, &RejoinRequest{Nonce: c.safety.state.Nonce})
 	}
 }
+
+// Self returns which replica this is.
+func (c *Core) Self() qc.NodeID { return c.cfg.Self }
+
+// Committee returns the committee that it belongs to.
+func (c *Core) Committee() *qc.Committee { return c.cfg.Committee }
 
 // View returns the present view.
 func (c *Core) View() qc.View { return c.pace.View() }

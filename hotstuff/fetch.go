@@ -57,6 +57,9 @@ func (c *Core) fetch(q *qc.QuorumCertificate, hint qc.NodeID) {
 	}
 }
 
+// Fetching tells whether blocks are wanted that are not here.
+func (c *Core) Fetching() bool { return len(c.fetches) > 0 }
+
 func (c *Core) wanted(id qc.BlockID) bool {
 	return slices.ContainsFunc(c.fetches, func(f fetch) bool { return f.cert.Block == id })
 }

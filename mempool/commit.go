@@ -111,6 +111,7 @@ func (p *Pool) execute() {
 
 // Executed says that the executor is done with all blocks up to a height. Their batches leave memory: whoever asks for one is served from the disk.
 func (p *Pool) Executed(height qc.Height) {
+	p.applied = max(p.applied, height)
 	q := &p.commits
 	n := 0
 	for n < q.emitted && q.queue[n].block.Height <= height {
@@ -145,6 +146,7 @@ func (q *commitQueue) pop(n int) {
 // that were not given out for execution are dropped; later ones stay. The owners of own batches that the snapshot passed are in Ready.Unknown; those that
 // were given out in Ready.Execute are the caller's to answer. Call it when the snapshot is durable.
 func (p *Pool) Restored(height qc.Height, lanes blocktree.Lanes) {
+	p.applied = max(p.applied, height)
 	q := &p.commits
 	n := 0
 	for ; n < len(q.queue) && q.queue[n].block.Height <= height; n++ {
@@ -161,6 +163,9 @@ func (p *Pool) Restored(height qc.Height, lanes blocktree.Lanes) {
 	p.resolve()
 	p.execute()
 }
+
+// Applied returns the height of the last block that was executed, or restored.
+func (p *Pool) Applied() qc.Height { return p.applied }
 
 // Starved returns the height of the committed block that execution waits for because batches of it are missing.
 func (p *Pool) Starved() (at qc.Height, ok bool) {

@@ -21,6 +21,8 @@ type Pool struct {
 	items   map[blocktree.Digest]*item // never ranged over
 	shelves []shelf                    // by origin
 
+	applied qc.Height // of the last block that was executed, or restored
+
 	// The last committed block, and the block of the highest certificate.
 	height   qc.Height
 	lanes    blocktree.Lanes
@@ -55,6 +57,7 @@ func New(cfg Config, r Recovered) (*Pool, error) {
 		cfg:      cfg,
 		items:    make(map[blocktree.Digest]*item),
 		shelves:  make([]shelf, n),
+		applied:  r.Height,
 		height:   r.Height,
 		lanes:    r.Lanes,
 		frontier: frontier{lanes: r.Lanes, height: r.Height, leader: cfg.Self},

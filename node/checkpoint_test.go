@@ -56,9 +56,12 @@ func TestDivergedReplicaStops(t *testing.T) {
 func TestStateCoversLanes(t *testing.T) {
 	genesis := blocktree.Genesis(qc.ChainID{1}, 1, 4)
 	state := func(change func(*mempool.Batch)) [32]byte {
-		m := node.NewMachine(&counter{}, genesis, sessionLimits)
+		m := node.NewMachine(&counter{}, genesis, machineConfig)
 		var got []qc.Checkpoint
-		m.Checkpoint(2, func(e node.Checkpointed) { got = append(got, e.Checkpoint) })
+		m.OnCheckpoint(func(s *node.State) {
+			got = append(got, s.Checkpoint())
+			s.Release()
+		})
 		for h := qc.Height(1); h <= 3; h++ {
 			b := &mempool.Batch{Origin: 2, Seq: uint64(h - 1), Count: 1, Blob: mempool.AppendCommand(nil, []byte("x"))}
 			if h == 2 {

@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"encoding/binary"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"os"
@@ -42,7 +43,32 @@ func (c *counter) Digest() (d [32]byte) {
 	return d
 }
 
-var sessionLimits = session.Limits{Sessions: 3, Bytes: 1 << 20}
+// Freeze implements app.Snapshotter.
+func (c *counter) Freeze() app.Frozen { return &frozenCounter{*c} }
+
+// Restore implements app.Snapshotter.
+func (c *counter) Restore(r io.Reader) error {
+	var b [17]byte
+	if n, err := io.ReadFull(r, b[:]); n != 16 || err != io.ErrUnexpectedEOF {
+		return fmt.Errorf("%d bytes of a counter, %v", n, err)
+	}
+	c.count, c.sum = binary.BigEndian.Uint64(b[:]), binary.BigEndian.Uint64(b[8:])
+	return nil
+}
+
+type frozenCounter struct{ counter counter }
+
+func (f *frozenCounter) Digest() [32]byte { return f.counter.Digest() }
+
+func (f *frozenCounter) WriteTo(w io.Writer) (int64, error) {
+	d := f.counter.Digest()
+	n, err := w.Write(d[:16])
+	return int64(n), err
+}
+
+func (f *frozenCounter) Release() {}
+
+var machineConfig = node.MachineConfig{Nodes: 4, Depth: 2, CheckpointEvery: 2, Sessions: session.Limits{Sessions: 3, Bytes: 1 << 20}}
 
 // miscounter is a counter that miscounts from its tenth command on.
 type miscounter struct{ counter }

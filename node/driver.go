@@ -17,6 +17,7 @@ type Edges struct {
 	Transport Transport
 	App       App
 	Verifier  Verifier
+	Snapshots Snapshots // nil: this replica takes none over
 	// Refused is told the owner of a request that the application will not answer here, and why: app.ErrNotApplied,
 	// app.ErrUnknownOutcome, app.ErrBusy or app.ErrTooLarge.
 	Refused func(owner any, err error)
@@ -36,13 +37,14 @@ type Driver struct {
 	reached    map[qc.NodeID]bool // peers of which a PeerChange has told
 	laneSynced bool               // the incarnation of the own lane is on disk, if there is one: batches may leave
 	rejoins    rejoins
+	transfer   *transfer
 }
 
 // NewDriver returns a driver. The core and the pool must stand at the same committed block, and belong to the driver from
 // now on.
 func NewDriver(core *hotstuff.Core, pool *mempool.Pool, edges Edges) *Driver {
 	return &Driver{core: core, pool: pool, edges: edges, reached: make(map[qc.NodeID]bool), laneSynced: core.Rejoining(),
-		rejoins: make(rejoins)}
+		rejoins: make(rejoins), transfer: newTransfer(core.Self(), core.Committee())}
 }
 
 // Core returns the core, for reading between turns.
@@ -58,12 +60,16 @@ func (d *Driver) Turn(at hotstuff.Tick, events []Event) error {
 	if err := d.core.Step(at); err != nil {
 		return err
 	}
+	if err := d.takeRestored(events); err != nil {
+		return err
+	}
 	for _, e := range events {
 		if err := d.take(at.Now, e); err != nil {
 			return err
 		}
 	}
 	d.pool.Flush()
+	d.stepTransfer(at.Now)
 	for {
 		if err := d.settle(); err != nil {
 			return err
@@ -81,6 +87,9 @@ func (d *Driver) Deadline() qc.Ticks {
 	if p, ok := d.pool.Deadline(); ok {
 		at = min(at, p)
 	}
+	if t, ok := d.transfer.deadline(); ok {
+		at = min(at, t)
+	}
 	return at
 }
 
@@ -90,8 +99,7 @@ func (d *Driver) Reached(id qc.NodeID) bool { return d.reached[id] }
 func (d *Driver) take(at qc.Ticks, e Event) error {
 	switch e := e.(type) {
 	case Received:
-		if m, ok := e.Verified.Message().(*hotstuff.RejoinRequest); ok {
-			d.orderRejoin(at, e.Verified.From(), m.Nonce)
+		if d.takeAside(at, e.Verified) {
 			return nil
 		}
 		if held := heldMarks(e.Verified.Message()); held != nil {
@@ -125,11 +133,84 @@ func (d *Driver) take(at qc.Ticks, e Event) error {
 		return d.core.Step(hotstuff.Executed{Checkpoint: e.Checkpoint})
 	case NonceSeen:
 		return d.onNonceSeen(e.Nonce)
+	case SnapshotOpened:
+		d.transfer.onOpened(e.Root, e.Missing, e.Failed)
+	case ChunkPut:
+		d.transfer.onPut(e.Root, e.Index, e.Outcome)
+	case SnapshotRestored: // takeRestored has had it
 	default:
 		return fmt.Errorf("node: unknown event %T", e)
 	}
 	return nil
 }
+
+// takeAside takes the messages that are not for the core.
+func (d *Driver) takeAside(at qc.Ticks, v hotstuff.Verified) bool {
+	switch m := v.Message().(type) {
+	case *hotstuff.RejoinRequest:
+		d.orderRejoin(at, v.From(), m.Nonce)
+	case *hotstuff.Pruned:
+		d.transfer.onPruned(v.From(), m.Floor)
+	case *hotstuff.SnapshotOffer:
+		d.transfer.onOffer(v.From(), m)
+	case *hotstuff.Chunk:
+		d.transfer.onChunk(v.From(), m)
+	default:
+		return false
+	}
+	return true
+}
+
+// takeRestored has core and mempool go on from a snapshot that was taken over. It comes before all else of a turn, while
+// nothing that the core has committed waits to be handed to the mempool.
+func (d *Driver) takeRestored(events []Event) error {
+	for _, e := range events {
+		r, ok := e.(SnapshotRestored)
+		if !ok {
+			continue
+		}
+		d.transfer.onRestored(r.Root, r.Err == nil, errors.Is(r.Err, errSnapshot))
+		if r.State == nil {
+			continue
+		}
+		if err := d.core.Step(*r.State); err != nil {
+			return err
+		}
+		d.pool.Restored(r.State.Block.Height, r.State.Lanes)
+	}
+	return nil
+}
+
+// stepTransfer fetches a snapshot if that is the only way on.
+func (d *Driver) stepTransfer(now qc.Ticks) {
+	if d.edges.Snapshots == nil {
+		return
+	}
+	w := want{applied: d.pool.Applied()}
+	if at, ok := d.pool.Starved(); ok {
+		w.needs = at
+	} else if d.core.Fetching() {
+		w.needs = d.core.Tree().Committed().Block.Height + 1
+	}
+	d.transfer.step(now, w)
+	out := d.transfer.take()
+	d.sendAll(out.Send)
+	if out.Abort {
+		d.edges.Snapshots.Abort()
+	}
+	if out.Receive != nil {
+		d.edges.Snapshots.Receive(*out.Receive)
+	}
+	for _, c := range out.Put {
+		d.edges.Snapshots.Put(c)
+	}
+	if out.Restore {
+		d.edges.Snapshots.Restore()
+	}
+}
+
+// Transfer tells how the fetching of a snapshot stands.
+func (d *Driver) Transfer() TransferStatus { return d.transfer.status() }
 
 // settle lets core and mempool answer each other until neither has a question. Both are pure: nothing leaves yet, so that
 // all that a turn brings about is one write.
@@ -235,6 +316,7 @@ func (d *Driver) perform(at hotstuff.Tick) (worked bool, err error) {
 		if err := d.edges.Store.Append(r.Persist); err != nil {
 			return true, fmt.Errorf("safety store: %w", err)
 		}
+		d.tellCertified(r.Persist)
 	}
 	if r.Gated {
 		// Synced first: a restart would otherwise forget what others were told. The safety state that every start writes
@@ -243,6 +325,18 @@ func (d *Driver) perform(at hotstuff.Tick) (worked bool, err error) {
 		d.sendAll(r.Send)
 	}
 	return d.finish(at, r, openLane != (blocktree.Incarnation{}))
+}
+
+// tellCertified tells of the certificates of states that were written.
+func (d *Driver) tellCertified(records []hotstuff.Record) {
+	if d.edges.Snapshots == nil {
+		return
+	}
+	for _, r := range records {
+		if c, ok := r.(hotstuff.CheckpointRecord); ok {
+			d.edges.Snapshots.Certified(c.Certificate)
+		}
+	}
 }
 
 // finish does the rest of a Ready, which waits for nothing, and tells whether it calls for another round.

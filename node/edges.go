@@ -5,6 +5,7 @@ import (
 	"github.com/hotstuffd/hotstuffd/hotstuff"
 	"github.com/hotstuffd/hotstuffd/mempool"
 	"github.com/hotstuffd/hotstuffd/qc"
+	"github.com/hotstuffd/hotstuffd/store"
 )
 
 // Store keeps what gates messages. Append is one atomic write, synced when it returns. After an error the node stops:
@@ -37,8 +38,23 @@ type Verifier interface {
 	Load([]blocktree.Digest)
 }
 
-// Event is what a Driver takes in: Received, ReceivedBatch, BatchWanted, Summed, Synced, Loaded, Executed, PeerChange,
-// Submitted, NonceSeen or Checkpointed.
+// Snapshots puts another replica's snapshot together and has it taken over. It answers with events.
+type Snapshots interface {
+	// Receive makes ready for the chunks of a snapshot, in place of any other. It answers with SnapshotOpened.
+	Receive(store.SnapshotMeta)
+	// Put checks a chunk and keeps it. It answers with ChunkPut.
+	Put(SnapshotChunk)
+	// Restore has the executor take the state over, and makes the snapshot this replica's own. It answers with
+	// SnapshotRestored.
+	Restore()
+	// Abort forgets the snapshot that is being received.
+	Abort()
+	// Certified tells of a certificate of a state that is on disk.
+	Certified(*qc.CheckpointCertificate)
+}
+
+// Event is what a Driver takes in: Received, ReceivedBatch, Summed, Synced, Loaded, Executed, PeerChange, Submitted,
+// NonceSeen, Checkpointed, SnapshotOpened, ChunkPut or SnapshotRestored.
 type Event interface{ event() }
 
 // Received is a verified protocol message.
@@ -81,6 +97,42 @@ type Submitted struct {
 	Owner any // who gets the results; opaque to the driver and the mempool
 	Extra int // bytes that the request holds beside the blob, for the bound on work under way
 }
+
+// SnapshotOpened answers Snapshots.Receive.
+type SnapshotOpened struct {
+	Root    [32]byte
+	Missing []int // chunks that are not here yet, ascending
+	Failed  bool  // this replica cannot receive it
+}
+
+// PutOutcome is what came of a chunk.
+type PutOutcome uint8
+
+// The outcomes.
+const (
+	PutDone   PutOutcome = iota // it is on disk
+	PutWrong                    // it is not what was offered
+	PutFailed                   // it could not be written
+)
+
+// ChunkPut answers Snapshots.Put.
+type ChunkPut struct {
+	Root    [32]byte
+	Index   int
+	Outcome PutOutcome
+}
+
+// SnapshotRestored answers Snapshots.Restore.
+type SnapshotRestored struct {
+	Root [32]byte
+	// State is where the replica stands now; nil if nothing was taken over: it had come further by itself, or it failed.
+	State *hotstuff.Restored
+	Err   error // errSnapshot, wrapped: what was offered is not the certified state
+}
+
+func (SnapshotOpened) event()   {}
+func (ChunkPut) event()         {}
+func (SnapshotRestored) event() {}
 
 func (Received) event()      {}
 func (ReceivedBatch) event() {}

@@ -1,8 +1,11 @@
 package node
 
 import (
+	"io"
 	"sync"
 
+	"github.com/hotstuffd/hotstuffd/api/wire"
+	"github.com/hotstuffd/hotstuffd/app"
 	"github.com/hotstuffd/hotstuffd/mempool"
 	"github.com/hotstuffd/hotstuffd/qc"
 )
@@ -13,12 +16,16 @@ type executor struct {
 	machine *Machine
 	done    func(qc.Height) // tells the loop; never waits
 	replay  func(*executor) error
+	// digest takes a frozen state, and answers with where it stands. It may make the executor wait, never for the loop.
+	digest func(*State, chan<- Applied)
 
 	mu      sync.Mutex
 	ready   sync.Cond
 	queue   []mempool.Execution
-	digests []chan<- Applied
+	asked   []chan<- Applied
+	restore *restoration
 	closed  bool
+	broken  bool // a restoration has failed: blocks wait for the next one
 
 	newest [recentBlocks]recentBlock // by height modulo its length
 
@@ -34,8 +41,21 @@ type recentBlock struct {
 	id     qc.BlockID
 }
 
-func newExecutor(m *Machine, done func(qc.Height), replay func(*executor) error) *executor {
-	x := &executor{machine: m, done: done, replay: replay, progress: newWatermark()}
+// restoration is a snapshot to be taken over.
+type restoration struct {
+	from   io.Reader
+	limits wire.Limits
+	cp     qc.Checkpoint
+	result chan restored // one slot
+}
+
+type restored struct {
+	head *stateHead // nil: the executor had come further by itself, or failed
+	err  error
+}
+
+func newExecutor(m *Machine, done func(qc.Height), digest func(*State, chan<- Applied), replay func(*executor) error) *executor {
+	x := &executor{machine: m, done: done, digest: digest, replay: replay, progress: newWatermark()}
 	x.ready.L = &x.mu
 	return x
 }
@@ -54,48 +74,107 @@ func (x *executor) run() error {
 		return err
 	}
 	for {
-		queue, digests, ok := x.wait()
+		w, ok := x.wait()
 		if !ok {
 			return nil
 		}
-		for i := range queue {
-			x.apply(queue[i])
-			x.done(queue[i].Block.Height)
-			queue[i] = mempool.Execution{} // its batches may go
-			digests = append(digests, x.takeDigests()...)
-			x.answer(digests)
-			digests = digests[:0]
+		if w.restore != nil {
+			x.takeOver(w.restore)
 		}
-		x.answer(digests)
+		for i := range w.queue {
+			x.execute(w.queue[i])
+			w.queue[i] = mempool.Execution{} // its batches may go
+			x.answer(append(w.asked, x.takeAsked()...))
+			w.asked = w.asked[:0]
+		}
+		x.answer(w.asked)
 	}
 }
 
-func (x *executor) wait() (queue []mempool.Execution, digests []chan<- Applied, ok bool) {
+// work is what the executor has to do next, in the order of the fields.
+type work struct {
+	restore *restoration
+	queue   []mempool.Execution
+	asked   []chan<- Applied
+}
+
+func (x *executor) wait() (w work, ok bool) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	for !x.closed && len(x.queue) == 0 && len(x.digests) == 0 {
+	for !x.closed && x.restore == nil && (len(x.queue) == 0 || x.broken) && len(x.asked) == 0 {
 		x.ready.Wait()
 	}
-	queue, x.queue = x.queue, nil
-	digests, x.digests = x.digests, nil
-	return queue, digests, !x.closed
+	w.restore, x.restore = x.restore, nil
+	if w.restore == nil && !x.broken { // after a restoration the queue is another
+		w.queue, x.queue = x.queue, nil
+	}
+	w.asked, x.asked = x.asked, nil
+	return w, !x.closed
 }
 
-func (x *executor) takeDigests() []chan<- Applied {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	d := x.digests
-	x.digests = nil
-	return d
+// execute applies a block. One that a snapshot has passed is in it: whoever waits for its results is told that they are not known.
+func (x *executor) execute(e mempool.Execution) {
+	h := e.Block.Height
+	if h > x.machine.Height() {
+		x.apply(e)
+	} else {
+		for _, spans := range e.Spans {
+			for _, s := range spans {
+				r := s.Owner.(*app.Request)
+				r.Complete(r, nil, app.ErrUnknownOutcome)
+			}
+		}
+	}
+	x.done(h)
 }
 
-func (x *executor) answer(to []chan<- Applied) {
-	if len(to) == 0 {
+// takeOver restores a snapshot, unless the application has come as far by itself.
+func (x *executor) takeOver(r *restoration) {
+	if r.cp.Height <= x.machine.Height() && !x.machine.broken {
+		r.result <- restored{}
 		return
 	}
-	now := x.machine.Applied()
+	err := x.machine.Restore(r.from, r.limits, r.cp)
+	x.mu.Lock()
+	x.broken = x.machine.broken
+	x.mu.Unlock()
+	if err != nil {
+		r.result <- restored{err: err}
+		return
+	}
+	x.cameTo(r.cp.Height)
+	head := x.machine.head()
+	r.result <- restored{head: &head}
+	x.done(r.cp.Height)
+}
+
+// takeSnapshot asks for a restoration and waits for its end; stop ends the wait.
+func (x *executor) takeSnapshot(r *restoration, stop <-chan struct{}) restored {
+	r.result = make(chan restored, 1)
+	x.mu.Lock()
+	x.restore = r
+	x.mu.Unlock()
+	x.ready.Signal()
+	select {
+	case out := <-r.result:
+		return out
+	case <-stop:
+		return restored{err: errStopped}
+	}
+}
+
+func (x *executor) takeAsked() []chan<- Applied {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	asked := x.asked
+	x.asked = nil
+	return asked
+}
+
+// answer has the state that those have asked for digested, off this goroutine.
+func (x *executor) answer(to []chan<- Applied) {
 	for _, ch := range to {
-		ch <- now // buffered by its maker
+		x.digest(x.machine.Freeze(), ch)
 	}
 }
 
@@ -103,7 +182,7 @@ func (x *executor) answer(to []chan<- Applied) {
 func (x *executor) ask() <-chan Applied {
 	ch := make(chan Applied, 1)
 	x.mu.Lock()
-	x.digests = append(x.digests, ch)
+	x.asked = append(x.asked, ch)
 	x.mu.Unlock()
 	x.ready.Signal()
 	return ch
@@ -130,8 +209,13 @@ func (x *executor) recent(h qc.Height) (id qc.BlockID, ok bool) {
 
 func (x *executor) apply(e mempool.Execution) {
 	x.machine.Apply(e)
+	x.cameTo(e.Block.Height)
+}
+
+// cameTo notes that the machine has come to a block.
+func (x *executor) cameTo(h qc.Height) {
 	x.mu.Lock()
-	x.newest[e.Block.Height%recentBlocks] = recentBlock{e.Block.Height, e.Block.ID()}
+	x.newest[h%recentBlocks] = recentBlock{h, x.machine.block}
 	x.mu.Unlock()
-	x.progress.advance(uint64(e.Block.Height))
+	x.progress.advance(uint64(h))
 }

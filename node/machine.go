@@ -13,19 +13,32 @@ import (
 // Machine applies committed blocks: in commit order, and commands in block, batch and index order (PROTOCOL §6). The
 // application gets its commands, and the engine's own take effect in the machine itself. It belongs to one goroutine.
 type Machine struct {
+	cfg      MachineConfig
 	app      app.Application
 	height   qc.Height // of the last applied block
 	block    qc.BlockID
-	commands uint64 // applied since genesis
+	commands uint64             // applied since genesis
+	lanes    blocktree.Lanes    // next() of the last applied block
+	recent   []*blocktree.Block // the newest applied blocks, ascending: as many as the leader function reads
+	weight   uint64             // bytes of log applied since the machine was made or restored
+	broken   bool               // a restoration has failed: the state is nobody's
 	scratch  []byte
 
-	checkpoints checkpointing
-	sessions    *session.Table
-	moment      app.Moment // of the block that is applied
-	place       qc.BlockID // its name
+	checkpoint func(*State) // nil, or told the state at each checkpoint
+	sessions   *session.Table
+	moment     app.Moment // of the block that is applied
+	place      qc.BlockID // its name
 
 	watched mempool.Rejoin
 	seen    func() // nil, or called when watched is executed
+}
+
+// MachineConfig is what the state of a machine depends on beside the log: all of it is fixed by genesis.
+type MachineConfig struct {
+	Nodes           int       // size of the committee
+	Depth           int       // blocks below the tip that the leader function may read
+	CheckpointEvery qc.Height // blocks from one checkpoint to the next; 0: there are none
+	Sessions        session.Limits
 }
 
 // Applied is what the application has come to.
@@ -37,13 +50,22 @@ type Applied struct {
 }
 
 // NewMachine returns a machine on an application that stands at genesis.
-func NewMachine(a app.Application, genesis *blocktree.Block, l session.Limits) *Machine {
-	return &Machine{app: a, block: genesis.ID(), sessions: session.NewTable(l)}
+func NewMachine(a app.Application, genesis *blocktree.Block, cfg MachineConfig) *Machine {
+	return &Machine{cfg: cfg, app: a, block: genesis.ID(), lanes: make(blocktree.Lanes, cfg.Nodes), sessions: session.NewTable(cfg.Sessions)}
 }
+
+// OnCheckpoint has take called with the state after each block whose height is a multiple of MachineConfig.CheckpointEvery,
+// by the goroutine that applies. The state is take's to release. Call it before the first block.
+func (m *Machine) OnCheckpoint(take func(*State)) { m.checkpoint = take }
+
+// Height returns the height of the last applied block.
+func (m *Machine) Height() qc.Height { return m.height }
 
 // Applied returns where the machine stands.
 func (m *Machine) Applied() Applied {
-	return Applied{Height: m.height, Block: m.block, Commands: m.commands, Digest: m.digest()}
+	s := m.Freeze()
+	defer s.Release()
+	return s.Applied()
 }
 
 // Apply executes one block. Requests that this replica took in, app.Request owners all of them, are answered as soon as
@@ -58,9 +80,27 @@ func (m *Machine) Apply(e mempool.Execution) {
 		}
 		m.commands += uint64(b.Count)
 	}
+	m.follow(e)
+	if every := m.cfg.CheckpointEvery; m.checkpoint != nil && every > 0 && m.height%every == 0 {
+		m.checkpoint(m.Freeze())
+	}
+}
+
+// blockWeight is about what a block takes in the log beside its batches, bytes.
+const blockWeight = 1 << 10
+
+// follow moves past a block.
+func (m *Machine) follow(e mempool.Execution) {
 	m.height, m.block = e.Block.Height, m.place
-	m.checkpoints.follow(e.Batches)
-	m.checkpoint()
+	if len(m.recent) > m.cfg.Depth {
+		m.recent = append(m.recent[:0], m.recent[1:]...)
+	}
+	m.recent = append(m.recent, e.Block)
+	m.weight += blockWeight
+	for _, b := range e.Batches {
+		m.lanes[b.Origin] = blocktree.Cursor{Incarnation: b.Incarnation, Seq: b.Seq + 1, Last: b.Digest()}
+		m.weight += uint64(len(b.Blob))
+	}
 }
 
 // applyForeign executes commands whose results another replica's client gets.
@@ -158,16 +198,7 @@ func (m *Machine) evaluate(l *app.Local, reply []byte) []byte {
 	return m.app.Query(l.Query, reply)
 }
 
-// ApplyStored applies the committed block of a height from disk, as at a start.
-func (m *Machine) ApplyStored(s Stored, h qc.Height) error {
-	e, err := storedExecution(s, h)
-	if err != nil {
-		return err
-	}
-	m.Apply(e)
-	return nil
-}
-
+// storedExecution reads the committed block of a height from disk, with its batches.
 func storedExecution(s Stored, h qc.Height) (mempool.Execution, error) {
 	b, err := committedBlock(s, h)
 	if err != nil {

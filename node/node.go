@@ -47,6 +47,7 @@ type Node struct {
 	sums      *worker[hotstuff.VerifyRequest]
 	payload   *payloadWriter
 	loads     *worker[blocktree.Digest]
+	snapshots *snapshots
 	start     time.Time
 
 	progress    published
@@ -130,7 +131,7 @@ func (n *Node) assemble(o Options) error {
 	}
 	core := assembled.Core
 	n.logger.Info("recovered", "replica", n.self, "view", core.View(), "committed", core.Tree().Committed().Block.Height,
-		"replay", assembled.ReplayTo, "held_batches", assembled.Pool.Stats().Batches)
+		"snapshot", assembled.Base, "replay", assembled.ReplayTo, "held_batches", assembled.Pool.Stats().Batches)
 	if core.Rejoining() {
 		n.logger.Warn("rejoining: the safety state was lost, so this replica follows the others and signs nothing until its nonce is committed",
 			"nonce", core.Safety().Nonce)
@@ -149,21 +150,41 @@ func (n *Node) connect(o Options, a Assembled, genesis *blocktree.Block, identit
 		return err
 	}
 	t := transport{n.network}
-	n.peers.server = &Server{Store: n.store, Reply: t.reply, Fail: n.fail}
-	machine := NewMachine(n.application, genesis, SessionLimits(o.Genesis.Limits))
+	holds, ticking := NewHolds(), func() qc.Ticks { return n.now().Now }
+	n.peers.server = &Server{Store: n.store, Reply: t.reply, Fail: n.fail, Holds: holds, Now: ticking}
+	config, err := MachineOf(o.Genesis, n.committee)
+	if err != nil {
+		return err
+	}
+	machine := NewMachine(n.application, genesis, config)
 	WatchNonce(machine, a.Core, n.self, func(e NonceSeen) { n.inbox.answer(e) })
-	machine.Checkpoint(o.Genesis.Limits.CheckpointInterval, func(e Checkpointed) { n.inbox.answer(e) })
-	n.executor = newExecutor(machine, func(h qc.Height) { n.inbox.answer(Executed{Height: h}) },
-		replay(n.store, a.ReplayTo, n.stop))
+	n.snapshots = newSnapshots(n.store, wireLimits, keeperConfig(o.Config.Storage), holds, ticking, n.inbox, n.logger, n.stop)
+	machine.OnCheckpoint(func(s *State) { n.snapshots.digestState(s, nil) })
+	n.executor = newExecutor(machine, func(h qc.Height) { n.inbox.answer(Executed{Height: h}) }, n.snapshots.digestState,
+		func(x *executor) error {
+			return Begin(machine, n.store, wireLimits, a.Base, a.ReplayTo, n.stop, x.cameTo)
+		})
+	n.snapshots.executor = n.executor
+	if err := n.snapshots.recover(a.Core.Certified()); err != nil {
+		return err
+	}
 	n.sums = newWorker[hotstuff.VerifyRequest]()
 	n.loads = newWorker[blocktree.Digest]()
 	n.payload = &payloadWriter{worker: newWorker[*mempool.Batch](), write: n.store.AppendBatches,
 		done: func(b []*mempool.Batch) { n.inbox.answer(Synced{Batches: b}) }}
 	n.driver = NewDriver(a.Core, a.Pool, Edges{
-		Store: n.store, Transport: t, App: n.executor, Verifier: edgeVerifier{n},
+		Store: n.store, Transport: t, App: n.executor, Verifier: edgeVerifier{n}, Snapshots: takesOver(n.application, n.snapshots),
 		Refused: refuse, Dropped: func(x hotstuff.Drop) { dropped.add(x.From, x.Reason) },
 	})
 	n.publish() // others may ask before the loop's first turn
+	return nil
+}
+
+// takesOver is the edge for snapshots, if the application can be restored.
+func takesOver(a app.Application, s *snapshots) Snapshots {
+	if _, ok := a.(app.Snapshotter); ok {
+		return s
+	}
 	return nil
 }
 
@@ -210,6 +231,7 @@ func (n *Node) Run(ctx context.Context) error {
 	launch(n.payload.run)
 	launch(n.runLoads)
 	launch(n.runSums)
+	n.snapshots.launch(&group, n.fail)
 	n.network.Start()
 	err := n.loop(ctx)
 
@@ -221,6 +243,7 @@ func (n *Node) Run(ctx context.Context) error {
 	n.payload.close()
 	n.sums.close()
 	n.loads.close()
+	n.snapshots.close()
 	group.Wait()
 	close(n.stopped)
 	n.refuseAll(left, unexecuted)

@@ -57,6 +57,17 @@ func (p *peers) Frame(from qc.NodeID, class hsnet.Class, frame []byte) {
 		p.server.Batches(from, m)
 	case *hotstuff.BlockRequest:
 		p.server.Blocks(from, m)
+	case *hotstuff.SnapshotRequest:
+		p.server.Snapshots(from, m)
+	case *hotstuff.ChunkRequest:
+		p.server.Chunk(from, m)
+	case *hotstuff.Chunk:
+		verified, err := p.verifiers.verify(p.window(), from, m)
+		if err != nil {
+			p.dropped.add(from, err)
+			return
+		}
+		p.inbox.put(Received{verified}, len(m.Data))
 	case hotstuff.Message:
 		verified, err := p.verifiers.verify(p.window(), from, m)
 		if err != nil {

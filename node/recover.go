@@ -1,9 +1,13 @@
 package node
 
 import (
+	"errors"
 	"fmt"
+	"io"
 	"iter"
+	"slices"
 
+	"github.com/hotstuffd/hotstuffd/api/wire"
 	"github.com/hotstuffd/hotstuffd/blocktree"
 	"github.com/hotstuffd/hotstuffd/hotstuff"
 	"github.com/hotstuffd/hotstuffd/mempool"
@@ -21,12 +25,21 @@ type Stored interface {
 	HasBatch(blocktree.Digest) (bool, error)
 	Batch(blocktree.Digest) (*mempool.Batch, error)
 	BatchesFrom(qc.NodeID, blocktree.Cursor) iter.Seq2[*mempool.Batch, error]
+
+	// Floor is where the log begins; 0: at genesis.
+	Floor() qc.Height
+	// Snapshots lists those that are kept, the newest first.
+	Snapshots() []store.SnapshotMeta
+	OpenSnapshot(qc.Height) (io.ReadCloser, error)
+	SnapshotChunk(height qc.Height, index int) ([]byte, error)
 }
 
 // recovered is what the store says about where this replica stands.
 type recovered struct {
 	core hotstuff.Recovered
-	// The application is replayed up to block replayTo, all of whose batches are on disk; lanes is next(replayTo).
+	// The state is that of the snapshot at base, 0: of genesis; from there the application is replayed up to block replayTo,
+	// all of whose batches are on disk; lanes is next(replayTo).
+	base     qc.Height
 	replayTo qc.Height
 	lanes    blocktree.Lanes
 	// unplayed are committed blocks above replayTo: a batch of the first of them still has to be fetched.
@@ -34,21 +47,34 @@ type recovered struct {
 	held     []*mempool.Batch // not executed yet
 }
 
+// errNoSnapshot: the log was pruned, and no snapshot below its beginning is whole.
+var errNoSnapshot = errors.New("store: no whole snapshot is left, and the log before it was pruned: run hotstuffd rejoin, and the others bring this replica up")
+
 // recoverState reads the store. The safety state is the store's to judge; here its facts are put together.
-func recoverState(s Stored, genesis *blocktree.Block, n int, depth, distanceMax qc.Height) (*recovered, error) {
+func recoverState(s Stored, genesis *blocktree.Block, l wire.Limits, depth, distanceMax qc.Height) (*recovered, error) {
 	stored, err := s.Recover()
 	if err != nil {
 		return nil, err
 	}
-	r := &recovered{core: hotstuff.Recovered{Safety: stored.Safety, Committed: genesis, Lanes: make(blocktree.Lanes, n),
-		Certified: stored.Certified}}
-	if err := r.walk(s, genesis, stored.Commit.Height, depth, distanceMax); err != nil {
+	base, err := newestHead(s, l)
+	if err != nil {
 		return nil, err
 	}
-	if r.core.Above, err = s.BlocksAbove(stored.Commit.Height); err != nil {
+	if base == nil {
+		base = &stateHead{blocks: []*blocktree.Block{genesis}, lanes: make(blocktree.Lanes, l.Nodes)}
+	}
+	r := &recovered{core: hotstuff.Recovered{Safety: stored.Safety, Certified: stored.Certified}, base: base.block().Height}
+	top := max(stored.Commit.Height, r.base)
+	if err := r.walk(s, base, top, depth, distanceMax); err != nil {
 		return nil, err
 	}
-	for origin := range qc.NodeID(n) {
+	if r.core.Above, err = s.BlocksAbove(top); err != nil {
+		return nil, err
+	}
+	if r.core.Unnoted, err = unnoted(s, base.block(), stored.Commit.Height); err != nil {
+		return nil, err
+	}
+	for origin := range qc.NodeID(l.Nodes) {
 		for b, err := range s.BatchesFrom(origin, r.lanes[origin]) {
 			if err != nil {
 				return nil, err
@@ -59,14 +85,68 @@ func recoverState(s Stored, genesis *blocktree.Block, n int, depth, distanceMax 
 	return r, nil
 }
 
-// walk goes up the committed chain: it folds the lanes, finds the first block whose payload is not complete on disk, and
-// keeps the newest blocks for the leader function.
-func (r *recovered) walk(s Stored, genesis *blocktree.Block, top, depth, distanceMax qc.Height) error {
-	lanes := r.core.Lanes
-	chain := []*blocktree.Block{genesis}
-	r.lanes = lanes
+// unnoted returns the commits up to a snapshot's block that are not noted on disk. The note of a commit rides along with a later
+// write, and the snapshot may have been durable before that; its blocks are here then, back to the last one noted. A
+// snapshot from a peer stands alone.
+func unnoted(s Stored, b *blocktree.Block, noted qc.Height) ([]hotstuff.CommitRecord, error) {
+	if b.Height <= noted {
+		return nil, nil
+	}
+	commits := []hotstuff.CommitRecord{{Height: b.Height, Block: b.ID()}}
+	for h := b.Height - 1; h > noted; h-- {
+		below, err := s.Block(b.Parent)
+		if errors.Is(err, store.ErrNotFound) {
+			return commits[:1], nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		b = below
+		commits = append(commits, hotstuff.CommitRecord{Height: h, Block: b.ID()})
+	}
+	slices.Reverse(commits)
+	return commits, nil
+}
+
+// newestHead returns the head of the newest snapshot that is whole as far as that, from which the log goes on; nil if the
+// log begins at genesis and there is none.
+func newestHead(s Stored, l wire.Limits) (*stateHead, error) {
+	for _, m := range s.Snapshots() {
+		if m.Height() < s.Floor() {
+			break
+		}
+		h, err := headOf(s, m, l)
+		if err == nil {
+			return h, nil
+		}
+		if !errors.Is(err, errSnapshot) && !errors.Is(err, store.ErrChunk) {
+			return nil, err
+		}
+	}
+	if s.Floor() > 0 {
+		return nil, errNoSnapshot
+	}
+	return nil, nil
+}
+
+// headOf reads the head of a snapshot on disk.
+func headOf(s Stored, m store.SnapshotMeta, l wire.Limits) (*stateHead, error) {
+	f, err := s.OpenSnapshot(m.Height())
+	if err != nil {
+		return nil, err
+	}
+	h, err := readHead(f, l, m.Certificate.Checkpoint)
+	return h, errors.Join(err, f.Close())
+}
+
+// walk goes up the committed chain from a base: it folds the lanes, finds the first block whose payload is not complete on
+// disk, and keeps the newest blocks for the leader function.
+func (r *recovered) walk(s Stored, base *stateHead, top, depth, distanceMax qc.Height) error {
+	lanes := base.lanes
+	chain := append([]*blocktree.Block(nil), base.blocks...)
+	r.lanes, r.replayTo = lanes, r.base
 	complete := true
-	for h := qc.Height(1); h <= top; h++ {
+	for h := r.base + 1; h <= top; h++ {
 		b, err := committedBlock(s, h)
 		if err != nil {
 			return err
@@ -117,21 +197,55 @@ func payloadHeld(s Stored, b *blocktree.Block) (bool, error) {
 	return true, nil
 }
 
-// replay brings the application up to the committed blocks on disk.
-func replay(s Stored, to qc.Height, stop <-chan struct{}) func(*executor) error {
-	return func(x *executor) error {
-		for h := qc.Height(1); h <= to; h++ {
-			select {
-			case <-stop:
-				return nil
-			default:
-			}
-			e, err := storedExecution(s, h)
-			if err != nil {
-				return err
-			}
-			x.apply(e)
+// Begin brings a new machine to where a start found the disk: by the snapshot at base, or an older one if that is damaged,
+// and the log from there up to block to. stop, which may be nil, ends it early, and seen, which may be nil, is told of
+// each block.
+// Expected errors: the store's; errNoSnapshot.
+func Begin(m *Machine, s Stored, l wire.Limits, base, to qc.Height, stop <-chan struct{}, seen func(qc.Height)) error {
+	if base > 0 {
+		if err := restoreStored(m, s, l, base); err != nil {
+			return err
 		}
-		return nil
 	}
+	for h := m.Height() + 1; h <= to; h++ {
+		select {
+		case <-stop:
+			return nil
+		default:
+		}
+		e, err := storedExecution(s, h)
+		if err != nil {
+			return err
+		}
+		m.Apply(e)
+		if seen != nil {
+			seen(h)
+		}
+	}
+	return nil
+}
+
+// restoreStored restores the newest snapshot up to a height that is whole, and from which the log goes on.
+func restoreStored(m *Machine, s Stored, l wire.Limits, upTo qc.Height) error {
+	for _, meta := range s.Snapshots() {
+		at := meta.Height()
+		if at > upTo {
+			continue
+		}
+		if at < s.Floor() {
+			break
+		}
+		f, err := s.OpenSnapshot(at)
+		if err != nil {
+			return err
+		}
+		err = errors.Join(m.Restore(f, l, meta.Certificate.Checkpoint), f.Close())
+		if err == nil {
+			return nil
+		}
+		if !errors.Is(err, errSnapshot) && !errors.Is(err, store.ErrChunk) {
+			return err
+		}
+	}
+	return errNoSnapshot
 }

@@ -62,6 +62,6 @@ func WatchNonce(m *Machine, core *hotstuff.Core, self qc.NodeID, seen func(Nonce
 func CheckStored(s Stored, g *config.Genesis) error {
 	n := len(g.Nodes)
 	const depth = 1 // of the leader function, which is not asked
-	_, err := recoverState(s, blocktree.Genesis(g.Chain, g.Epoch, n), n, depth, g.Limits.ExpiryDistanceMax)
+	_, err := recoverState(s, blocktree.Genesis(g.Chain, g.Epoch, n), WireLimits(g), depth, g.Limits.ExpiryDistanceMax)
 	return err
 }

@@ -249,7 +249,7 @@ func (r *recorder) Apply(at app.Moment, command, reply []byte) []byte {
 func TestEngineCommands(t *testing.T) {
 	genesis := blocktree.Genesis(qc.ChainID{1}, 1, 4)
 	a := &recorder{}
-	m := node.NewMachine(a, genesis, sessionLimits)
+	m := node.NewMachine(a, genesis, machineConfig)
 	mine, seen := mempool.Rejoin{Node: 2, Nonce: [32]byte{5}}, 0
 	m.Watch(mine, func() { seen++ })
 	others := [][]byte{

@@ -17,6 +17,8 @@ type Server struct {
 	Store Stored
 	Reply func(to qc.NodeID, message any) (queued bool)
 	Fail  func(error) // a store that cannot be read: the node stops
+	Holds *Holds      // what peers are fetching
+	Now   func() qc.Ticks
 }
 
 const (
@@ -33,6 +35,11 @@ const walkMax = 1 << 14
 // else of the committed chain, which is cheaper to find; and with nothing if there is nothing, so that the peer asks
 // another.
 func (s *Server) Blocks(to qc.NodeID, r *hotstuff.BlockRequest) {
+	if floor := s.Store.Floor(); r.From < floor {
+		s.Reply(to, &hotstuff.Pruned{Floor: floor})
+	} else {
+		s.Holds.note(to, r.From, s.Now())
+	}
 	blocks, err := s.branch(r.Target, r.From, hotstuff.ResponseBlocksMax)
 	if err == nil && blocks == nil {
 		blocks, err = s.committed(r.From)
@@ -106,11 +113,15 @@ func (s *Server) committed(from qc.Height) ([]*blocktree.Block, error) {
 	return fitting(blocks), nil
 }
 
-// Batches answers with each batch asked for that is held, as long as there is room in the peer's queue.
+// Batches answers with each batch asked for that is held, as long as there is room in the peer's queue. Where one is not, it
+// may have been pruned.
 func (s *Server) Batches(to qc.NodeID, r *mempool.BatchRequest) {
+	s.Holds.renew(to, s.Now())
+	lacking := false
 	for _, d := range r.Digests {
 		b, err := s.Store.Batch(d)
 		if errors.Is(err, store.ErrNotFound) {
+			lacking = true
 			continue
 		}
 		if err != nil {
@@ -121,4 +132,28 @@ func (s *Server) Batches(to qc.NodeID, r *mempool.BatchRequest) {
 			return
 		}
 	}
+	if floor := s.Store.Floor(); lacking && floor > 0 {
+		s.Reply(to, &hotstuff.Pruned{Floor: floor})
+	}
+}
+
+// Snapshots answers with an offer of each snapshot above the height asked for.
+func (s *Server) Snapshots(to qc.NodeID, r *hotstuff.SnapshotRequest) {
+	for _, m := range s.Store.Snapshots() {
+		if at := m.Height(); at > r.Above {
+			s.Holds.note(to, at, s.Now())
+			s.Reply(to, &hotstuff.SnapshotOffer{Certificate: m.Certificate, Bytes: uint64(m.Bytes), Chunks: m.Chunks})
+		}
+	}
+}
+
+// Chunk answers with one chunk of a snapshot, or with none if there is no such snapshot any more, or it is damaged: the
+// peer has others to ask.
+func (s *Server) Chunk(to qc.NodeID, r *hotstuff.ChunkRequest) {
+	s.Holds.note(to, r.Height, s.Now())
+	data, err := s.Store.SnapshotChunk(r.Height, int(r.Index))
+	if err != nil {
+		data = nil
+	}
+	s.Reply(to, &hotstuff.Chunk{Height: r.Height, Index: r.Index, Data: data})
 }

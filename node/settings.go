@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/hotstuffd/hotstuffd/api/wire"
-	"github.com/hotstuffd/hotstuffd/app/session"
 	"github.com/hotstuffd/hotstuffd/config"
 	"github.com/hotstuffd/hotstuffd/hotstuff"
 	"github.com/hotstuffd/hotstuffd/mempool"
@@ -24,13 +23,12 @@ func CoreLimits(l config.Limits) hotstuff.Limits {
 		ExpiryDistanceMax: l.ExpiryDistanceMax, ClockSkewMax: int64(l.ClockSkewMax), CheckpointEvery: l.CheckpointInterval}
 }
 
-// SessionLimits returns the bounds of the clients' sessions.
-func SessionLimits(l config.Limits) session.Limits {
-	return session.Limits{Sessions: int(l.SessionsMax), Bytes: int(l.SessionBytesMax)}
-}
-
 func timing(p config.Pacemaker) pacemaker.Config {
 	return pacemaker.Config{Base: ticks(p.BaseTimeout), Max: ticks(p.MaxTimeout), Heartbeat: ticks(p.Heartbeat), MinView: ticks(p.MinView)}
+}
+
+func keeperConfig(s config.Storage) KeeperConfig {
+	return KeeperConfig{Bytes: uint64(s.SnapshotBytes), Retain: qc.Height(s.RetainBlocks)}
 }
 
 // checkpointLag is for how many intervals without a certificate blocks still get payload.

@@ -26,6 +26,7 @@ type checker struct {
 	fates     map[command]fate
 	lanes     map[position]blocktree.Digest
 	states    map[qc.Height]qc.Checkpoint // that correct replicas signed
+	snapshots map[qc.Height][32]byte      // what they took of them
 	history   history
 	// connections counts clients' connections.
 	connections uint32
@@ -64,7 +65,7 @@ const (
 func newChecker(w *World) *checker {
 	c := &checker{w: w, blocks: map[qc.BlockID]*blocktree.Block{w.root.ID(): w.root}, ofView: make(map[qc.View][]*blocktree.Block), certified: make(map[qc.View]qc.BlockID),
 		chain: []qc.BlockID{w.root.ID()}, digests: make([][32]byte, 1), said: make([]sayings, w.cfg.Nodes), fates: make(map[command]fate),
-		lanes: make(map[position]blocktree.Digest), states: make(map[qc.Height]qc.Checkpoint), children: make(map[qc.BlockID][]*blocktree.Block), payloads: make(map[qc.BlockID]*payloadFacts),
+		lanes: make(map[position]blocktree.Digest), states: make(map[qc.Height]qc.Checkpoint), snapshots: make(map[qc.Height][32]byte), children: make(map[qc.BlockID][]*blocktree.Block), payloads: make(map[qc.BlockID]*payloadFacts),
 		leaders: make(map[seat]qc.NodeID),
 		sound:   newSound(w), watches: make([]*watch, w.cfg.Nodes)}
 	for i := range c.said {
@@ -150,7 +151,10 @@ func (c *checker) persisted(r *replica, records []hotstuff.Record) {
 		}
 	}
 	if last >= 0 {
-		c.threeChain(r, records[last].(hotstuff.CommitRecord).Block)
+		rec := records[last].(hotstuff.CommitRecord)
+		if _, err := r.disk.snapshot(rec.Height); err != nil { // else a snapshot has shown that it is committed, or something above it
+			c.threeChain(r, rec.Block)
+		}
 	}
 	if v := r.disk.safety.LastVoted; v != nil {
 		if b := r.disk.blocks[v.Block]; b == nil || !r.disk.holds(b) {
@@ -165,11 +169,12 @@ func (c *checker) commit(r *replica, rec hotstuff.CommitRecord) {
 	if w.trace.wanted() {
 		w.trace.note(w.now, "%v commits height %d: %v", r.id, rec.Height, rec.Block)
 	}
-	if int(rec.Height) > len(r.disk.chain) || rec.Height == 0 {
+	if int(rec.Height) >= len(r.disk.chain) || rec.Height == 0 {
 		w.fail("S12", "%v commits height %d after %d", r.id, rec.Height, len(r.disk.chain)-1)
 		return
 	}
-	if b := r.disk.blocks[rec.Block]; b == nil || b.Height != rec.Height || b.Parent != r.disk.chain[rec.Height-1] {
+	if b := r.disk.blocks[rec.Block]; b == nil || b.Height != rec.Height ||
+		b.Parent != r.disk.chain[rec.Height-1] && !r.disk.chain[rec.Height-1].IsZero() { // passed by a snapshot
 		w.fail("S2", "%v commits a block at height %d that does not follow", r.id, rec.Height)
 	}
 	switch {

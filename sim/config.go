@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/hotstuffd/hotstuffd/config"
+	"github.com/hotstuffd/hotstuffd/node"
 	"github.com/hotstuffd/hotstuffd/qc"
 )
 
@@ -56,6 +57,8 @@ type Config struct {
 	SlowApply    qc.Ticks
 
 	Clients Clients
+
+	Snapshots node.KeeperConfig // when replicas take them, and what they keep of the log
 
 	Costs    *Costs   // what work costs; nil: nothing
 	Events   int      // a run with more of them fails: it does not move on; at least eventsMax
@@ -114,7 +117,8 @@ func Calm(seed uint64, n int) Config {
 		Pacemaker: config.Pacemaker{BaseTimeout: 100 * time.Millisecond, MaxTimeout: 2 * time.Second, Heartbeat: time.Second, MinView: 6 * time.Millisecond},
 		Mempool:   config.Mempool{BatchBytes: 16 << 10, BatchDelay: 2 * time.Millisecond, PendingBytes: 1 << 20, PeerBytes: 4 << 20},
 		Latency:   Latency{Min: 2, Max: 10, Jitter: 2}, DetectWithin: 5 * qc.TicksPerSecond, SyncTime: 10, ApplyTime: 1,
-		Clients: Clients{Count: 2, Pipeline: 1, Think: qc.TicksPerSecond, Bytes: 16},
+		Clients:   Clients{Count: 2, Pipeline: 1, Think: qc.TicksPerSecond, Bytes: 16},
+		Snapshots: node.KeeperConfig{Bytes: 1 << 40},
 	}
 }
 
@@ -148,7 +152,16 @@ func Mixed(seed uint64) Config {
 		c.Clients.Think *= 17
 	}
 	c.forget()
+	c.prune()
 	return c
+}
+
+// prune has replicas take snapshots every few checkpoints and keep little log. It is drawn by the seed alone, so that it
+// changes no other draw.
+func (c *Config) prune() {
+	if c.Seed%5 < 3 {
+		c.Snapshots = node.KeeperConfig{Bytes: 4 << 10 << (c.Seed / 5 % 4), Retain: qc.Height(c.Seed / 20 % 3 * 10)}
+	}
 }
 
 // tighten draws limits so small that runs come to their edges.

@@ -25,6 +25,12 @@ type disk struct {
 	certified *qc.CheckpointCertificate
 	batches   map[blocktree.Digest]*mempool.Batch
 	lanes     [][]*mempool.Batch // by origin, in lane order
+
+	// What was pruned is hidden from the replica and its peers, and not from the checks.
+	floor     qc.Height
+	passed    blocktree.Lanes // next() of the block at the floor
+	snapshots []*snapshot     // ascending
+	partial   *snapshot       // that is being received; nil: there is none
 }
 
 var _ node.Stored = (*disk)(nil)
@@ -49,7 +55,10 @@ func (d *disk) write(records []hotstuff.Record) error {
 			d.addBlock(r.Block)
 		case hotstuff.CommitRecord:
 			if int(r.Height) != len(d.chain) {
-				return errors.New("a commit out of order is persisted")
+				if _, err := d.snapshot(r.Height); err != nil || int(r.Height) < len(d.chain) {
+					return errors.New("a commit out of order is persisted")
+				}
+				d.chain = append(d.chain, make([]qc.BlockID, int(r.Height)-len(d.chain))...) // a snapshot has passed them
 			}
 			d.chain = append(d.chain, r.Block)
 			d.last = r
@@ -123,7 +132,7 @@ func (d *disk) Recover() (store.Recovered, error) {
 
 // CommittedID implements node.Stored.
 func (d *disk) CommittedID(h qc.Height) (id qc.BlockID, ok bool, err error) {
-	if uint64(h) >= uint64(len(d.chain)) {
+	if uint64(h) >= uint64(len(d.chain)) || h < d.floor || d.chain[h].IsZero() {
 		return id, false, nil
 	}
 	return d.chain[h], true, nil
@@ -134,7 +143,7 @@ func (d *disk) Block(id qc.BlockID) (*blocktree.Block, error) {
 	if id == d.root.ID() {
 		return d.root, nil
 	}
-	if b := d.blocks[id]; b != nil {
+	if b := d.blocks[id]; b != nil && b.Height >= d.floor {
 		return b, nil
 	}
 	return nil, store.ErrNotFound
@@ -142,18 +151,21 @@ func (d *disk) Block(id qc.BlockID) (*blocktree.Block, error) {
 
 // BlocksAbove implements node.Stored.
 func (d *disk) BlocksAbove(h qc.Height) (blocks []*blocktree.Block, err error) {
-	for i := int(h) + 1; i < len(d.heights); i++ {
+	for i := int(max(h+1, d.floor)); i < len(d.heights); i++ {
 		blocks = append(blocks, d.heights[i]...)
 	}
 	return blocks, nil
 }
 
 // HasBatch implements node.Stored.
-func (d *disk) HasBatch(digest blocktree.Digest) (bool, error) { return d.batches[digest] != nil, nil }
+func (d *disk) HasBatch(digest blocktree.Digest) (bool, error) {
+	_, err := d.Batch(digest)
+	return err == nil, nil
+}
 
 // Batch implements node.Stored.
 func (d *disk) Batch(digest blocktree.Digest) (*mempool.Batch, error) {
-	if b := d.batches[digest]; b != nil {
+	if b := d.batches[digest]; b != nil && !d.gone(b.Origin, b.Incarnation, b.Seq, b.Expiry) {
 		return b, nil
 	}
 	return nil, store.ErrNotFound
@@ -163,7 +175,10 @@ func (d *disk) Batch(digest blocktree.Digest) (*mempool.Batch, error) {
 func (d *disk) BatchesFrom(origin qc.NodeID, from blocktree.Cursor) iter.Seq2[*mempool.Batch, error] {
 	return func(yield func(*mempool.Batch, error) bool) {
 		for _, b := range d.lanes[origin] {
-			if compareLane(b, from.Incarnation, from.Seq) >= 0 && !yield(b, nil) {
+			if compareLane(b, from.Incarnation, from.Seq) < 0 || d.gone(b.Origin, b.Incarnation, b.Seq, b.Expiry) {
+				continue
+			}
+			if !yield(b, nil) {
 				return
 			}
 		}
@@ -172,7 +187,7 @@ func (d *disk) BatchesFrom(origin qc.NodeID, from blocktree.Cursor) iter.Seq2[*m
 
 // holds tells whether a block and all its batches are on disk.
 func (d *disk) holds(b *blocktree.Block) bool {
-	if _, err := d.Block(b.ID()); err != nil {
+	if d.blocks[b.ID()] == nil && b.ID() != d.root.ID() {
 		return false
 	}
 	for i := range b.Payload {

@@ -194,6 +194,10 @@ func (l *life) receive(from qc.NodeID, message any, size int) {
 		l.server.Batches(from, m)
 	case *hotstuff.BlockRequest:
 		l.server.Blocks(from, m)
+	case *hotstuff.SnapshotRequest:
+		l.server.Snapshots(from, m)
+	case *hotstuff.ChunkRequest:
+		l.server.Chunk(from, m)
 	case hotstuff.Message:
 		if v, err := l.verifier.Verify(l.window, from, m); err == nil {
 			l.checked(from, message, size, node.Received{Verified: v})

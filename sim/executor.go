@@ -1,19 +1,26 @@
 package sim
 
 import (
+	"bytes"
 	"encoding/binary"
+	"errors"
+	"io"
+	"maps"
+	"slices"
 
 	"github.com/hotstuffd/hotstuffd/app"
 	"github.com/hotstuffd/hotstuffd/app/kv"
 	"github.com/hotstuffd/hotstuffd/mempool"
 	"github.com/hotstuffd/hotstuffd/node"
 	"github.com/hotstuffd/hotstuffd/qc"
+	"github.com/hotstuffd/hotstuffd/store"
 )
 
 // executor runs a replica's application after the driver, one block at a time, each as slow as the run has it.
 type executor struct {
 	l       *life
 	machine *node.Machine
+	keeper  *node.Keeper
 	height  qc.Height // of the last block taken
 	queue   []mempool.Execution
 	running bool
@@ -23,20 +30,59 @@ type executor struct {
 func (x *executor) begin(l *life, a node.Assembled) error {
 	w := l.r.w
 	x.l = l
-	x.machine = node.NewMachine(w.newApplication(l.r), w.root, node.SessionLimits(w.cfg.Limits))
-	x.machine.Checkpoint(w.cfg.Limits.CheckpointInterval, func(e node.Checkpointed) {
-		w.check.checkpointed(l.r, e)
-		l.take(e)
-	})
+	config, err := node.MachineOf(w.genesis, w.committee)
+	if err != nil {
+		return err
+	}
+	x.machine = node.NewMachine(w.newApplication(l.r), w.root, config)
+	x.machine.OnCheckpoint(x.checkpoint)
+	x.keeper = node.NewKeeper(kept{l}, w.cfg.Snapshots, l.holds, func() qc.Ticks { return w.now })
+	if err := x.keeper.Recover(reader{l.r.disk, l}, w.limits, a.Core.Certified(), func(h qc.Height, err error) {
+		w.fail("snapshot", "%v finds its snapshot of height %d damaged: %v", l.r.id, h, err)
+	}); err != nil {
+		return err
+	}
 	node.WatchNonce(x.machine, a.Core, l.r.id, func(e node.NonceSeen) { l.take(e) })
-	for h := qc.Height(1); h <= a.ReplayTo; h++ {
-		if err := x.machine.ApplyStored(reader{l.r.disk, l}, h); err != nil {
-			return err
-		}
+	if err := node.Begin(x.machine, reader{l.r.disk, l}, w.limits, a.Base, a.ReplayTo, nil, func(qc.Height) {
 		w.check.executed(l.r, x.machine)
+	}); err != nil {
+		return err
 	}
 	x.height = a.ReplayTo
 	return nil
+}
+
+// checkpoint takes the state of a checkpoint: it is signed, and may become a snapshot.
+func (x *executor) checkpoint(s *node.State) {
+	e := node.Checkpointed{Checkpoint: s.Checkpoint()}
+	x.l.r.w.check.checkpointed(x.l.r, e)
+	x.l.take(e)
+	x.tell(x.keeper.Executed(s))
+}
+
+// tell takes what the keeper has come to: only a disk that is full may keep it from its work.
+func (x *executor) tell(_ *store.SnapshotMeta, err error) {
+	if err != nil && !errors.Is(err, errDiskFull) {
+		x.l.r.w.fail("disk", "%v cannot take a snapshot: %v", x.l.r.id, err)
+	}
+}
+
+// restore takes over a snapshot, unless the application has come as far by itself.
+func (x *executor) restore(s *snapshot) (taken bool, err error) {
+	cp := s.meta.Certificate.Checkpoint
+	if cp.Height <= x.machine.Height() && !x.machine.Broken() {
+		return false, nil
+	}
+	if err := x.machine.Restore(bytes.NewReader(s.data), x.l.r.w.limits, cp); err != nil {
+		return false, err
+	}
+	x.l.r.w.check.executed(x.l.r, x.machine)
+	x.height = max(x.height, cp.Height)
+	x.l.take(node.Executed{Height: cp.Height})
+	if !x.running {
+		x.next()
+	}
+	return true, nil
 }
 
 // Execute implements node.App.
@@ -56,7 +102,7 @@ func (x *executor) Execute(e mempool.Execution) {
 }
 
 func (x *executor) next() {
-	x.running = len(x.queue) > 0
+	x.running = len(x.queue) > 0 && !x.machine.Broken()
 	if !x.running {
 		return
 	}
@@ -69,8 +115,17 @@ func (x *executor) next() {
 		if x.l.over {
 			return
 		}
+		if x.machine.Broken() {
+			x.running = false
+			return
+		}
 		e := x.queue[0]
 		x.queue = x.queue[1:]
+		if e.Block.Height <= x.machine.Height() {
+			x.passed(e)
+			x.next()
+			return
+		}
 		x.machine.Apply(e)
 		w.check.executed(x.l.r, x.machine)
 		if o := w.cfg.Observer; o != nil {
@@ -79,6 +134,17 @@ func (x *executor) next() {
 		x.l.take(node.Executed{Height: e.Block.Height})
 		x.next()
 	})
+}
+
+// passed takes a block that a snapshot has passed: whoever waits for its results is told that they are not known.
+func (x *executor) passed(e mempool.Execution) {
+	for _, spans := range e.Spans {
+		for _, s := range spans {
+			r := s.Owner.(*app.Request)
+			r.Complete(r, nil, app.ErrUnknownOutcome)
+		}
+	}
+	x.l.take(node.Executed{Height: e.Block.Height})
 }
 
 // newApplication returns a replica's application at genesis.
@@ -150,4 +216,42 @@ func (a *ledger) Digest() (d [32]byte) {
 	binary.BigEndian.PutUint64(d[:], a.count)
 	binary.BigEndian.PutUint64(d[8:], a.sum)
 	return d
+}
+
+// Freeze implements app.Snapshotter.
+func (a *ledger) Freeze() app.Frozen {
+	return &frozenLedger{ledger{last: maps.Clone(a.last), count: a.count, sum: a.sum}}
+}
+
+type frozenLedger struct{ ledger }
+
+// WriteTo implements app.Frozen.
+func (f *frozenLedger) WriteTo(w io.Writer) (int64, error) {
+	b := binary.BigEndian.AppendUint64(nil, f.count)
+	b = binary.BigEndian.AppendUint64(b, f.sum)
+	for _, connection := range slices.Sorted(maps.Keys(f.last)) {
+		b = binary.BigEndian.AppendUint32(b, connection)
+		b = binary.BigEndian.AppendUint32(b, f.last[connection])
+	}
+	n, err := w.Write(b)
+	return int64(n), err
+}
+
+// Release implements app.Frozen.
+func (f *frozenLedger) Release() {}
+
+// Restore implements app.Snapshotter.
+func (a *ledger) Restore(r io.Reader) error {
+	b, err := io.ReadAll(r)
+	if err != nil {
+		return err
+	}
+	if len(b) < 16 || len(b)%8 != 0 {
+		return errors.New("no ledger")
+	}
+	a.count, a.sum, a.last = binary.BigEndian.Uint64(b), binary.BigEndian.Uint64(b[8:]), make(map[uint32]uint32)
+	for b = b[16:]; len(b) > 0; b = b[8:] {
+		a.last[binary.BigEndian.Uint32(b)] = binary.BigEndian.Uint32(b[4:])
+	}
+	return nil
 }

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"errors"
+	"io"
 	"iter"
 
 	"github.com/hotstuffd/hotstuffd/blocktree"
@@ -100,6 +101,22 @@ func (d reader) BatchesFrom(origin qc.NodeID, from blocktree.Cursor) iter.Seq2[*
 		return func(yield func(*mempool.Batch, error) bool) { yield(nil, err) }
 	}
 	return d.disk.BatchesFrom(origin, from)
+}
+
+// Snapshots implements node.Stored.
+func (d reader) Snapshots() []store.SnapshotMeta {
+	if d.err() != nil {
+		return nil
+	}
+	return d.disk.Snapshots()
+}
+
+// OpenSnapshot implements node.Stored.
+func (d reader) OpenSnapshot(h qc.Height) (io.ReadCloser, error) {
+	if err := d.err(); err != nil {
+		return nil, err
+	}
+	return d.disk.OpenSnapshot(h)
 }
 
 // cannotRead stops a node whose disk cannot be read, as package node does.

@@ -72,6 +72,8 @@ type life struct {
 	writing []*mempool.Batch // being written
 	view    qc.View
 	exec    executor
+	holds   *node.Holds
+	shots   shots
 	cpu     *processor // nil: work costs nothing
 }
 
@@ -100,7 +102,7 @@ func (r *replica) start() {
 	}
 	w := r.w
 	r.lives++
-	l := &life{r: r, number: r.lives, began: w.now}
+	l := &life{r: r, number: r.lives, began: w.now, holds: node.NewHolds()}
 	cache := make(certificates)
 	certs := func() *qc.Verifier {
 		return qc.NewVerifier(w.committee, w.keys.scheme(), cache, blocktree.GenesisQC(w.root, w.cfg.Nodes))
@@ -116,11 +118,14 @@ func (r *replica) start() {
 		r.refuseStart(err)
 		return
 	}
-	l.driver = node.NewDriver(assembled.Core, assembled.Pool, node.Edges{Store: l, Transport: l, App: &l.exec, Verifier: l, Refused: w.refused})
+	l.shots = shots{l: l}
+	l.driver = node.NewDriver(assembled.Core, assembled.Pool, node.Edges{Store: l, Transport: l, App: &l.exec, Verifier: l,
+		Snapshots: &l.shots, Refused: w.refused})
 	if w.meter != nil {
 		l.cpu = newProcessor(w.meter, w.cfg.Nodes)
 	}
-	l.server = node.Server{Store: reader{r.disk, l}, Reply: l.replyTo, Fail: l.cannotRead}
+	l.server = node.Server{Store: reader{r.disk, l}, Reply: l.replyTo, Fail: l.cannotRead,
+		Holds: l.holds, Now: func() qc.Ticks { return w.now }}
 	r.life = l
 	l.window = l.driver.Core().Window()
 	l.view = l.driver.Core().View()

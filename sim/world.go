@@ -54,6 +54,9 @@ type Counts struct {
 	Resent      uint64 // sendings of them beside the first
 	Losses      uint64 // of disks
 	Rejoins     uint64 // of replicas that had lost theirs
+	Snapshots   uint64 // taken by correct replicas
+	Restored    uint64 // of others, taken over
+	Pruned      uint64 // the highest floor of a log
 	LongestGap  uint64 // views from one commit to the next, at most
 	HealedViews uint64 // from the end of the faults to the next commit
 
@@ -76,6 +79,9 @@ func (c *Counts) Add(o Counts) {
 	c.Resent += o.Resent
 	c.Losses += o.Losses
 	c.Rejoins += o.Rejoins
+	c.Snapshots += o.Snapshots
+	c.Restored += o.Restored
+	c.Pruned += o.Pruned
 	c.LongestGap = max(c.LongestGap, o.LongestGap)
 	c.HealedViews = max(c.HealedViews, o.HealedViews)
 	c.SlowestAnswer = max(c.SlowestAnswer, o.SlowestAnswer)

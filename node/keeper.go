@@ -1,0 +1,203 @@
+package node
+
+import (
+	"errors"
+	"io"
+	"slices"
+
+	"github.com/hotstuffd/hotstuffd/api/wire"
+	"github.com/hotstuffd/hotstuffd/blocktree"
+	"github.com/hotstuffd/hotstuffd/qc"
+	"github.com/hotstuffd/hotstuffd/store"
+)
+
+// Keeper decides which states become snapshots, and how much of the log is kept (PROTOCOL §9: prune below what is certified
+// and durable here). It belongs to one goroutine, beside the loop and the executor: neither waits for it.
+//
+// A snapshot is due once as many bytes of log were applied since the last one as that has, and at least
+// KeeperConfig.Bytes. So snapshots at most double what is written, and a restart replays about as much as it restores.
+// The rule reads nothing but the log, so replicas with equal settings take snapshots of the same heights, and one that
+// is fetched can come from all of them.
+type Keeper struct {
+	store SnapshotStore
+	cfg   KeeperConfig
+	holds *Holds
+	now   func() qc.Ticks
+
+	candidate *State                      // due, and not certified yet
+	certs     []*qc.CheckpointCertificate // the newest. Bound: certsMax
+	taken     []snapshotTaken             // from the floor up, ascending; the last is the newest snapshot
+	weight    uint64                      // State.weight of the newest
+	size      int64                       // bytes of the newest
+}
+
+// KeeperConfig says how often snapshots are taken, and how much log is kept below them.
+type KeeperConfig struct {
+	Bytes  uint64    // of log between two snapshots, at least
+	Retain qc.Height // blocks that are kept below the newest snapshot; the log begins where one was taken, so some more
+}
+
+// SnapshotStore is what a Keeper needs of a store.
+type SnapshotStore interface {
+	// WriteSnapshot makes what write writes a durable snapshot of the certified state.
+	WriteSnapshot(cert *qc.CheckpointCertificate, write func(io.Writer) error) (store.SnapshotMeta, error)
+	// KeepSnapshots removes all snapshots below a height.
+	KeepSnapshots(from qc.Height) error
+	// CommittedID tells whether the commit of a height is on disk.
+	CommittedID(qc.Height) (id qc.BlockID, ok bool, err error)
+	// Prune forgets the log below a height whose commit is on disk, after whose block the lanes stand as given.
+	Prune(floor qc.Height, lanes blocktree.Lanes) error
+}
+
+// snapshotTaken is where the log may begin: a snapshot was taken there, be it removed since.
+type snapshotTaken struct {
+	height qc.Height
+	lanes  blocktree.Lanes
+}
+
+const (
+	// certsMax bounds the certificates that are remembered: one may come before its state does here.
+	certsMax = 16
+	// snapshotsKept are kept, and up to snapshotsHeld while peers fetch older ones, or the log above them.
+	snapshotsKept = 2
+	snapshotsHeld = 4
+)
+
+// NewKeeper returns a keeper for a replica whose snapshots on disk are known by their lanes.
+func NewKeeper(s SnapshotStore, cfg KeeperConfig, holds *Holds, now func() qc.Ticks) *Keeper {
+	return &Keeper{store: s, cfg: cfg, holds: holds, now: now}
+}
+
+// Recover takes note of what a start finds on disk. Of a snapshot that is damaged damaged is told: it goes when newer ones come.
+// Expected errors: the store's.
+func (k *Keeper) Recover(s Stored, l wire.Limits, certified *qc.CheckpointCertificate, damaged func(qc.Height, error)) error {
+	for _, m := range slices.Backward(s.Snapshots()) {
+		h, err := headOf(s, m, l)
+		switch {
+		case err == nil:
+			k.Stands(m.Height(), h.lanes, m.Bytes, 0)
+		case errors.Is(err, errSnapshot), errors.Is(err, store.ErrChunk):
+			damaged(m.Height(), err)
+		default:
+			return err
+		}
+	}
+	if certified != nil {
+		k.certs = append(k.certs, certified)
+	}
+	return nil
+}
+
+// Stands notes a snapshot that is on disk, in ascending order. weight is that of its state; 0 if the machine has begun with
+// it.
+func (k *Keeper) Stands(height qc.Height, lanes blocktree.Lanes, size int64, weight uint64) {
+	if n := len(k.taken); n > 0 && height <= k.taken[n-1].height {
+		return
+	}
+	k.taken = append(k.taken, snapshotTaken{height, lanes})
+	k.size, k.weight = size, weight
+}
+
+// Executed takes the state of a checkpoint, which is the keeper's to release.
+// Expected errors: the store's. Nothing else depends on the snapshot that has failed: the next state that is due is tried.
+func (k *Keeper) Executed(s *State) (*store.SnapshotMeta, error) {
+	if !s.Writable() || !k.due(s) {
+		s.Release()
+		return nil, nil
+	}
+	k.drop()
+	k.candidate = s
+	return k.try()
+}
+
+// due tells whether a state should become a snapshot.
+func (k *Keeper) due(s *State) bool {
+	last := qc.Height(0)
+	if n := len(k.taken); n > 0 {
+		last = k.taken[n-1].height
+	}
+	return s.height > last && s.weight-k.weight >= max(k.cfg.Bytes, uint64(k.size))
+}
+
+// Certified takes a certificate of a state, ours or not.
+func (k *Keeper) Certified(cert *qc.CheckpointCertificate) (*store.SnapshotMeta, error) {
+	if k.certs = append(k.certs, cert); len(k.certs) > certsMax {
+		k.certs = slices.Delete(k.certs, 0, 1)
+	}
+	return k.try()
+}
+
+// try takes the snapshot once its state is certified. A state that is never certified gives way to the next that is due.
+func (k *Keeper) try() (*store.SnapshotMeta, error) {
+	s := k.candidate
+	if s == nil {
+		return nil, nil
+	}
+	cp := s.Checkpoint()
+	i := slices.IndexFunc(k.certs, func(c *qc.CheckpointCertificate) bool { return c.Checkpoint.Height == cp.Height })
+	if i < 0 {
+		return nil, nil
+	}
+	defer k.drop()
+	if k.certs[i].Checkpoint != cp {
+		return nil, nil // the core halts over it
+	}
+	meta, err := k.store.WriteSnapshot(k.certs[i], func(w io.Writer) error { _, err := s.WriteTo(w); return err })
+	if err != nil {
+		return nil, err
+	}
+	k.Stands(cp.Height, s.head.lanes, meta.Bytes, s.weight)
+	return &meta, k.Prune()
+}
+
+func (k *Keeper) drop() {
+	if k.candidate != nil {
+		k.candidate.Release()
+		k.candidate = nil
+	}
+}
+
+// Close releases what the keeper holds.
+func (k *Keeper) Close() { k.drop() }
+
+// Prune forgets the log and the snapshots that are not needed: below the newest snapshot less Retain blocks, and not
+// below what a peer is fetching, as long as that is one of the newest snapshotsHeld.
+func (k *Keeper) Prune() error {
+	n := len(k.taken)
+	if n == 0 {
+		return nil
+	}
+	newest := k.taken[n-1].height
+	below := newest - min(newest, k.cfg.Retain)
+	keep := k.taken[max(0, n-snapshotsKept)].height
+	if held, ok := k.holds.least(k.now()); ok {
+		held = max(held, k.taken[max(0, n-snapshotsHeld)].height)
+		below, keep = min(below, held), min(keep, held)
+	}
+	if err := k.store.KeepSnapshots(k.snapshotAtOrBelow(keep)); err != nil {
+		return err
+	}
+	at := k.snapshotAtOrBelow(below)
+	i := slices.IndexFunc(k.taken, func(t snapshotTaken) bool { return t.height == at })
+	if i < 0 {
+		return nil
+	}
+	if _, noted, err := k.store.CommittedID(at); !noted || err != nil {
+		return err // it is noted with the next vote, and the next snapshot prunes
+	}
+	if err := k.store.Prune(at, k.taken[i].lanes); err != nil {
+		return err
+	}
+	k.taken = slices.Delete(k.taken, 0, i)
+	return nil
+}
+
+// snapshotAtOrBelow returns the greatest height up to h where a snapshot was taken; 0 if there is none.
+func (k *Keeper) snapshotAtOrBelow(h qc.Height) (at qc.Height) {
+	for _, t := range k.taken {
+		if t.height <= h {
+			at = t.height
+		}
+	}
+	return at
+}
