@@ -91,36 +91,19 @@ func New(o Options) (_ *Node, err error) {
 }
 
 func (n *Node) assemble(o Options) error {
-	size := n.committee.Size()
-	limits := CoreLimits(o.Genesis.Limits)
-	genesis := blocktree.Genesis(n.committee.Chain, n.committee.Epoch, size)
-	identities := make(qc.Roster, size)
-	keys := make([]qc.PublicKey, size)
-	var err error
-	for i, m := range o.Genesis.Nodes {
-		identities[i] = m.Identity
-		if keys[i], err = qc.ParsePublicKey(m.BLS); err != nil {
-			return err
-		}
-	}
-	cache, hashes := newCertificateCache(), &hashCache{}
-	verifier := func() (*qc.Verifier, *qc.BLS, error) {
-		scheme, err := qc.NewBLS(keys)
-		if err != nil {
-			return nil, nil, err
-		}
-		scheme.ShareHashes(hashes)
-		return qc.NewVerifier(n.committee, scheme, cache, blocktree.GenesisQC(genesis, size)), scheme, nil
+	k, err := newChecker(o.Genesis)
+	if err != nil {
+		return err
 	}
 	n.verifiers = make(verifiers, max(2, runtime.GOMAXPROCS(0)))
 	for range cap(n.verifiers) {
-		certs, _, err := verifier()
+		v, err := k.messages(n.self)
 		if err != nil {
 			return err
 		}
-		n.verifiers <- hotstuff.NewVerifier(n.self, n.committee, certs, identities, limits)
+		n.verifiers <- v
 	}
-	certs, scheme, err := verifier()
+	certs, scheme, err := k.certs()
 	if err != nil {
 		return err
 	}
@@ -136,7 +119,7 @@ func (n *Node) assemble(o Options) error {
 		n.logger.Warn("rejoining: the safety state was lost, so this replica follows the others and signs nothing until its nonce is committed",
 			"nonce", core.Safety().Nonce)
 	}
-	return n.connect(o, assembled, genesis, identities)
+	return n.connect(o, assembled, k.first, k.identities)
 }
 
 // connect makes the edges around the driver.
@@ -162,7 +145,11 @@ func (n *Node) connect(o Options, a Assembled, genesis *blocktree.Block, identit
 	machine.OnCheckpoint(func(s *State) { n.snapshots.digestState(s, nil) })
 	n.executor = newExecutor(machine, func(h qc.Height) { n.inbox.answer(Executed{Height: h}) }, n.snapshots.digestState,
 		func(x *executor) error {
-			return Begin(machine, n.store, wireLimits, a.Base, a.ReplayTo, n.stop, x.cameTo)
+			err := Begin(machine, n.store, wireLimits, a.Base, a.ReplayTo, n.stop, x.cameTo)
+			if err == nil && machine.Height() > 0 {
+				x.cameTo(machine.Height()) // by a snapshot alone, if no log was left above it
+			}
+			return err
 		})
 	n.snapshots.executor = n.executor
 	if err := n.snapshots.recover(a.Core.Certified()); err != nil {
@@ -355,7 +342,7 @@ func (n *Node) publish() {
 	if p.rejoining = core.Rejoining(); !p.rejoining && n.progress.read().rejoining {
 		n.logger.Info("rejoined: this replica takes part again", "above_view", safety.Floor)
 	}
-	p.certified = core.CheckpointHeight()
+	p.certified, p.reached, p.transfer = core.CheckpointHeight(), core.Reached(), n.driver.Transfer()
 	if core.Stalled() {
 		stall := core.Checkpoints()
 		p.stall = &stall
