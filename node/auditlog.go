@@ -113,6 +113,10 @@ func (w *logAudit) walk(top qc.Height) error {
 			ids = ids[n:]
 		}
 	}
+	if missing := int(w.base) - int(w.height); missing > 0 { // nothing above the snapshot has come yet
+		w.lack(w.base, missing)
+		w.height = w.base
+	}
 	if w.height < w.committed {
 		w.a.problem("blocks %d to %d are missing: they are committed", w.height+1, w.committed)
 	}
@@ -223,15 +227,20 @@ func (w *logAudit) chain(h qc.Height, c walked, here bool) {
 	}
 }
 
-// hole notes that the chain does not go on down from a height. A state transfer leaves such, below its snapshot.
+// hole notes that the chain does not go on down from a height. A state transfer leaves such, up to its snapshot.
 func (w *logAudit) hole(h qc.Height, missing int, format string, args ...any) {
-	w.a.mu.Lock()
-	w.a.holeAt(h)
-	w.a.holes.missing += missing
-	w.a.mu.Unlock()
+	w.lack(h, missing)
 	if h > w.base {
 		w.a.problem(format, args...)
 	}
+}
+
+// lack notes a hole.
+func (w *logAudit) lack(h qc.Height, missing int) {
+	w.a.mu.Lock()
+	defer w.a.mu.Unlock()
+	w.a.holeAt(h)
+	w.a.holes.missing += missing
 }
 
 // holeAt notes that the block of a height cannot be executed after the one before it. a.mu is held.

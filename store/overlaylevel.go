@@ -2,7 +2,6 @@ package store
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"slices"
@@ -101,7 +100,7 @@ func (l *levelFiles) named(name string, names []string) (fd storage.FileDesc, er
 	target, whole := strings.CutSuffix(text, "\n")
 	fd, ok := parseLevelName(target)
 	if !whole || !ok {
-		return fd, &storage.ErrCorrupted{Err: fmt.Errorf("%s is damaged", name)}
+		return fd, &storage.ErrCorrupted{Err: errors.New("leveldb/storage: corrupted or incomplete CURRENT file")}
 	}
 	if !slices.Contains(names, fd.String()) {
 		return fd, notThere("open", join(l.dir, fd.String()))

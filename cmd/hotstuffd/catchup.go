@@ -43,9 +43,9 @@ func (c *catchUp) look() {
 	switch t := p.Transfer; {
 	case behind && t.Height > 0:
 		c.meter.show(step{what: fmt.Sprintf("fetching snapshot %d", t.Height), done: t.Have, total: t.Bytes, bytes: true})
-	case behind:
+	case behind && p.Applied < p.Target:
 		c.meter.show(step{what: "catching up", done: int64(p.Applied), total: int64(p.Target)})
-	case !c.began.IsZero():
+	case !behind && !c.began.IsZero():
 		c.meter.end()
 		c.meter.logger.Info("caught up", "height", p.Applied, "in", c.meter.now().Sub(c.began).Round(time.Millisecond))
 		c.began = time.Time{}
