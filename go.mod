@@ -7,6 +7,7 @@ exclude github.com/syndtr/goleveldb v1.0.0
 require (
 	github.com/anishathalye/porcupine v1.3.1
 	github.com/consensys/gnark-crypto v0.22.0
+	github.com/creack/pty v1.1.24
 	github.com/go-viper/mapstructure/v2 v2.4.0
 	github.com/prometheus/client_golang v1.25.0
 	github.com/quic-go/quic-go v0.65.0

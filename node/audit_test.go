@@ -33,7 +33,7 @@ type audited struct {
 
 func newAudited(t *testing.T) *audited {
 	c := newCluster(t, 1)
-	c.storage = func(s *config.Storage) { s.SnapshotBytes = 1 << 10 }
+	c.storage = func(_ int, s *config.Storage) { s.SnapshotBytes = 1 << 10 }
 	c.start(0)
 	for k := range 20 {
 		c.do(0, fmt.Sprintf("command-%d", k))

@@ -3,6 +3,7 @@ package node
 import (
 	"io"
 	"sync"
+	"sync/atomic"
 
 	"github.com/hotstuffd/hotstuffd/api/wire"
 	"github.com/hotstuffd/hotstuffd/app"
@@ -29,7 +30,8 @@ type executor struct {
 
 	newest [recentBlocks]recentBlock // by height modulo its length
 
-	progress *watermark // the height of the last executed block
+	progress *watermark    // the height of the last executed block
+	restored atomic.Uint64 // the height of the newest state that was restored: up to there the log on disk may have gaps
 }
 
 // recentBlocks is how many executed blocks the executor can name. The note on disk that they are committed comes with the
@@ -142,6 +144,7 @@ func (x *executor) takeOver(r *restoration) {
 		r.result <- restored{err: err}
 		return
 	}
+	x.restored.Store(uint64(r.cp.Height)) // before anybody can see the height as executed, and look for its log
 	x.cameTo(r.cp.Height)
 	head := x.machine.head()
 	r.result <- restored{head: &head}

@@ -51,6 +51,7 @@ type Node struct {
 	start     time.Time
 
 	progress    published
+	written     *watermark // the height up to which committed blocks are on disk: the executor may be ahead
 	admission   *admission
 	lastApplied struct {
 		mu    sync.Mutex
@@ -68,7 +69,7 @@ type Node struct {
 // configuration, an address in use.
 func New(o Options) (_ *Node, err error) {
 	n := &Node{cfg: o.Config, self: o.Secrets.ID, application: o.Application, logger: o.Logger, inbox: newInbox(), start: time.Now(),
-		failure: make(chan error, 1), stop: make(chan struct{}), stopped: make(chan struct{}), admission: newAdmission(o.Config.Clients.Timeout)}
+		failure: make(chan error, 1), stop: make(chan struct{}), stopped: make(chan struct{}), written: newWatermark(), admission: newAdmission(o.Config.Clients.Timeout)}
 	if n.logger == nil {
 		n.logger = slog.Default()
 	}
@@ -151,6 +152,7 @@ func (n *Node) connect(o Options, a Assembled, genesis *blocktree.Block, identit
 			}
 			return err
 		})
+	n.executor.restored.Store(uint64(a.Base))
 	n.snapshots.executor = n.executor
 	if err := n.snapshots.recover(a.Core.Certified()); err != nil {
 		return err
@@ -349,6 +351,7 @@ func (n *Node) publish() {
 	}
 	n.tellStall(n.progress.read().stall, p.stall)
 	n.progress.set(p)
+	n.written.advance(uint64(p.committed))
 	n.admission.set(n.driver.Pool().Admitting())
 }
 

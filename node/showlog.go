@@ -27,6 +27,9 @@ func (n *Node) Log(ctx context.Context, from uint64, follow bool, to server.LogR
 		if err := n.Await(ctx, h); err != nil {
 			return err
 		}
+		if ok, err := n.awaitWritten(ctx, h, follow); !ok || err != nil {
+			return err
+		}
 		entries, err := n.entries(qc.Height(h), describe)
 		if n.passedOver(qc.Height(h), err) {
 			continue
@@ -43,6 +46,20 @@ func (n *Node) Log(ctx context.Context, from uint64, follow bool, to server.LogR
 		gap.from = h + 1
 	}
 	return ctx.Err()
+}
+
+// awaitWritten waits until an applied block is on disk: it is applied first, and written in the same turn of the loop. Who does
+// not follow the log does not wait for a disk that is long at it.
+func (n *Node) awaitWritten(ctx context.Context, h uint64, follow bool) (ok bool, err error) {
+	if follow {
+		return true, n.written.await(ctx, n.stopped, h)
+	}
+	short, cancel := context.WithTimeout(ctx, statusWait)
+	defer cancel()
+	if err = n.written.await(short, n.stopped, h); err != nil && short.Err() != nil {
+		return false, ctx.Err()
+	}
+	return err == nil, err
 }
 
 // logGap is how far a reader of the log has been told of it.
@@ -62,13 +79,9 @@ func (g *logGap) end(at uint64) error {
 }
 
 // passedOver tells whether the error of a block that was applied says that its log is not kept: it was pruned since, or its
-// state was taken over from another replica. Above the newest snapshot all is here.
+// state was taken over from another replica. Above the newest state that was restored all is here.
 func (n *Node) passedOver(h qc.Height, err error) bool {
-	if !errors.Is(err, store.ErrNotFound) {
-		return false
-	}
-	list := n.store.Snapshots()
-	return h <= n.store.Floor() || len(list) > 0 && h <= list[0].Height()
+	return errors.Is(err, store.ErrNotFound) && (h <= n.store.Floor() || uint64(h) <= n.executor.restored.Load())
 }
 
 // appliedBlock returns the block of a height that was applied. That a block is committed is noted on disk only with the
