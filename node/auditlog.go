@@ -227,8 +227,10 @@ func (w *logAudit) chain(h qc.Height, c walked, here bool) {
 		return
 	}
 	if _, ok := w.below[c.block.Parent]; ok {
-		id, noted, err := w.a.store.CommittedID(h - 1)
-		if err == nil && noted && id != c.block.Parent {
+		switch id, noted, err := w.a.store.CommittedID(h - 1); {
+		case err != nil:
+			w.a.problem("%v", err)
+		case noted && id != c.block.Parent:
 			w.a.problem("height %d: the committed block does not follow the committed one before it", h)
 		}
 	}
