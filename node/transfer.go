@@ -60,7 +60,7 @@ const (
 type holder struct {
 	holds    bool
 	underway int // chunks asked of it
-	late     int // in a row
+	late     int // how often in a row chunks were late
 }
 
 // chunkAsked is one chunk that was asked for.
@@ -95,7 +95,7 @@ const (
 	bannedMax = 64
 	// chunksPerPeer are asked of one peer at a time.
 	chunksPerPeer = 4
-	// latesMax is how many chunks in a row may be late before a peer is asked no more.
+	// latesMax is how often in a row chunks may be late before a peer is asked no more.
 	latesMax = 3
 	// askEvery is how often offers are asked for while none has come.
 	askEvery = qc.TicksPerSecond
@@ -261,8 +261,7 @@ func (t *transfer) fetch(w want) {
 		t.out.Send = append(t.out.Send, hotstuff.Envelope{To: to,
 			Message: &hotstuff.ChunkRequest{Height: t.chosen.Height(), Index: uint32(index)}})
 	}
-	if len(t.underway) == 0 { // nobody holds it any more
-		t.out.Abort = true
+	if len(t.underway) == 0 { // nobody holds it any more; what has come stays, for it may be offered again
 		t.ask(w)
 		return
 	}
@@ -284,6 +283,7 @@ func (t *transfer) source() (id qc.NodeID, ok bool) {
 
 // dropLate gives up on chunks that are late; a peer that is late again and again is asked no more.
 func (t *transfer) dropLate() {
+	late := make([]bool, len(t.holders))
 	for i := 0; i < len(t.underway); {
 		c := t.underway[i]
 		if c.arrived || t.now < c.due {
@@ -291,10 +291,12 @@ func (t *transfer) dropLate() {
 			continue
 		}
 		t.giveBack(i)
-		if h := &t.holders[c.from]; h.late+1 < latesMax {
+		late[c.from] = true
+	}
+	for id := range t.holders {
+		if h := &t.holders[id]; late[id] {
 			h.late++
-		} else {
-			h.holds = false
+			h.holds = h.holds && h.late < latesMax
 		}
 	}
 }
@@ -349,7 +351,6 @@ func (t *transfer) onPut(root [32]byte, index int, o PutOutcome) {
 		h.holds = false
 		t.giveBack(i)
 	case PutFailed:
-		t.out.Abort = true
 		t.pause()
 	}
 }
