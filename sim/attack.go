@@ -70,6 +70,9 @@ func (m *mind) tick() {
 	if m.is(ReplayForeign) {
 		m.replayForeign()
 	}
+	if m.is(LieInSync) && m.random.IntN(4) == 0 {
+		m.cryPruned()
+	}
 }
 
 // work fills the replica's own lane, so that there is something to withhold and to fork. Nobody waits for the results.
@@ -316,8 +319,9 @@ func (m *mind) lie(message any) any {
 		if x.Origin == m.r.id {
 			return m.forkBatch(x)
 		}
+		return nil
 	}
-	return nil
+	return m.lieOfSnapshot(message)
 }
 
 // forkBatch returns another batch at the same position of our lane.
