@@ -14,10 +14,10 @@ import (
 // Keeper decides which states become snapshots, and how much of the log is kept (PROTOCOL §9: prune below what is certified
 // and durable here). It belongs to one goroutine, beside the loop and the executor: neither waits for it.
 //
-// A snapshot is due once as many bytes of log were applied since the last one as that has, and at least
-// KeeperConfig.Bytes. So snapshots at most double what is written, and a restart replays about as much as it restores.
-// The rule reads nothing but the log, so replicas with equal settings take snapshots of the same heights, and one that
-// is fetched can come from all of them.
+// A snapshot is due whenever the log has grown past a multiple of a period: KeeperConfig.Bytes, doubled until it is no less
+// than the last snapshot. So snapshots at most double what is written, and a restart replays about as much as it restores.
+// The rule reads nothing but the log from genesis on, so replicas with equal settings take snapshots of the same heights,
+// whatever each of them began with, and one that is fetched can come from all of them.
 type Keeper struct {
 	store SnapshotStore
 	cfg   KeeperConfig
@@ -27,13 +27,13 @@ type Keeper struct {
 	candidate *State                      // due, and not certified yet
 	certs     []*qc.CheckpointCertificate // the newest. Bound: certsMax
 	taken     []snapshotTaken             // from the floor up, ascending; the last is the newest snapshot
-	weight    uint64                      // State.weight of the newest
+	weight    uint64                      // of the log up to the newest, bytes
 	size      int64                       // bytes of the newest
 }
 
 // KeeperConfig says how often snapshots are taken, and how much log is kept below them.
 type KeeperConfig struct {
-	Bytes  uint64    // of log between two snapshots, at least
+	Bytes  uint64    // of log between two snapshots, about, as long as one is no larger
 	Retain qc.Height // blocks that are kept below the newest snapshot; the log begins where one was taken, so some more
 }
 
@@ -75,7 +75,7 @@ func (k *Keeper) Recover(s Stored, l wire.Limits, certified *qc.CheckpointCertif
 		h, err := headOf(s, m, l)
 		switch {
 		case err == nil:
-			k.Stands(m.Height(), h.lanes, m.Bytes, 0)
+			k.stands(h, m.Bytes)
 		case errors.Is(err, errSnapshot), errors.Is(err, store.ErrChunk):
 			damaged(m.Height(), err)
 		default:
@@ -88,14 +88,20 @@ func (k *Keeper) Recover(s Stored, l wire.Limits, certified *qc.CheckpointCertif
 	return nil
 }
 
-// Stands notes a snapshot that is on disk, in ascending order. weight is that of its state; 0 if the machine has begun with
-// it.
-func (k *Keeper) Stands(height qc.Height, lanes blocktree.Lanes, size int64, weight uint64) {
-	if n := len(k.taken); n > 0 && height <= k.taken[n-1].height {
+// Took notes a snapshot that the machine's present state was taken over from.
+func (k *Keeper) Took(m *Machine, size int64) {
+	h := m.head()
+	k.stands(&h, size)
+}
+
+// stands notes a snapshot that is on disk, in ascending order.
+func (k *Keeper) stands(h *stateHead, size int64) {
+	at := h.block().Height
+	if n := len(k.taken); n > 0 && at <= k.taken[n-1].height {
 		return
 	}
-	k.taken = append(k.taken, snapshotTaken{height, lanes})
-	k.size, k.weight = size, weight
+	k.taken = append(k.taken, snapshotTaken{at, h.lanes})
+	k.size, k.weight = size, h.weight
 }
 
 // Executed takes the state of a checkpoint, which is the keeper's to release.
@@ -116,7 +122,11 @@ func (k *Keeper) due(s *State) bool {
 	if n := len(k.taken); n > 0 {
 		last = k.taken[n-1].height
 	}
-	return s.height > last && s.weight-k.weight >= max(k.cfg.Bytes, uint64(k.size))
+	period := max(k.cfg.Bytes, 1)
+	for period < uint64(k.size) {
+		period *= 2
+	}
+	return s.height > last && s.head.weight/period > k.weight/period
 }
 
 // Certified takes a certificate of a state, ours or not.
@@ -146,7 +156,7 @@ func (k *Keeper) try() (*store.SnapshotMeta, error) {
 	if err != nil {
 		return nil, err
 	}
-	k.Stands(cp.Height, s.head.lanes, meta.Bytes, s.weight)
+	k.stands(&s.head, meta.Bytes)
 	return &meta, k.Prune()
 }
 

@@ -20,7 +20,7 @@ type Machine struct {
 	commands uint64             // applied since genesis
 	lanes    blocktree.Lanes    // next() of the last applied block
 	recent   []*blocktree.Block // the newest applied blocks, ascending: as many as the leader function reads
-	weight   uint64             // bytes of log applied since the machine was made or restored
+	weight   uint64             // bytes of the log since genesis, about
 	broken   bool               // a restoration has failed: the state is nobody's
 	scratch  []byte
 

@@ -242,7 +242,7 @@ func (s *snapshots) takeOver() (*hotstuff.Restored, error) {
 		meta, err := s.receiver.Commit()
 		if err == nil {
 			s.keeping.put(func() error {
-				s.keeper.Stands(meta.Height(), out.head.lanes, meta.Bytes, 0)
+				s.keeper.stands(out.head, meta.Bytes)
 				return s.tell(nil, s.keeper.Prune())
 			})
 			return out.head.restored(s.meta.Certificate), nil

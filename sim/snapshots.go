@@ -207,7 +207,7 @@ func (s *shots) Restore() {
 		case taken:
 			r.disk.keep(&snapshot{meta: part.meta, data: part.data})
 			answer.State = s.l.exec.machine.Restored(cert)
-			s.l.exec.keeper.Stands(cert.Checkpoint.Height, answer.State.Lanes, part.meta.Bytes, 0)
+			s.l.exec.keeper.Took(s.l.exec.machine, part.meta.Bytes)
 			if err := s.l.exec.keeper.Prune(); err != nil && !errors.Is(err, errDiskFull) {
 				r.w.fail("disk", "%v cannot prune: %v", r.id, err)
 			}
