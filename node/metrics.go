@@ -9,7 +9,14 @@ import (
 
 // Collectors returns the replica's metrics, for a prometheus registry of the caller's.
 func (n *Node) Collectors() []prometheus.Collector {
-	return []prometheus.Collector{metrics{n}, n.peers.dropped.counts}
+	return []prometheus.Collector{metrics{n}, n.peers.dropped.counts, n.stalls}
+}
+
+// newStalls measures for how long checkpoints and snapshots keep commands waiting: freezing the state, and waiting for
+// digests that are behind.
+func newStalls() prometheus.Histogram {
+	return prometheus.NewHistogram(prometheus.HistogramOpts{Name: "hotstuffd_checkpoint_stall_seconds",
+		Help: "How long the executor stood still for a checkpoint.", Buckets: []float64{.00001, .0001, .001, .002, .005, .01, .02, .05, .1, .5}})
 }
 
 // metrics reads what loop, mempool and network publish, when it is asked and not before.

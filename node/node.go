@@ -10,6 +10,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/hotstuffd/hotstuffd/app"
 	"github.com/hotstuffd/hotstuffd/blocktree"
 	"github.com/hotstuffd/hotstuffd/config"
@@ -50,6 +52,7 @@ type Node struct {
 	snapshots *snapshots
 	start     time.Time
 
+	stalls      prometheus.Histogram // of the executor, by checkpoints
 	progress    published
 	admission   *admission
 	lastApplied struct {
@@ -68,7 +71,7 @@ type Node struct {
 // configuration, an address in use.
 func New(o Options) (_ *Node, err error) {
 	n := &Node{cfg: o.Config, self: o.Secrets.ID, application: o.Application, logger: o.Logger, inbox: newInbox(), start: time.Now(),
-		failure: make(chan error, 1), stop: make(chan struct{}), stopped: make(chan struct{}), admission: newAdmission(o.Config.Clients.Timeout)}
+		failure: make(chan error, 1), stop: make(chan struct{}), stopped: make(chan struct{}), stalls: newStalls(), admission: newAdmission(o.Config.Clients.Timeout)}
 	if n.logger == nil {
 		n.logger = slog.Default()
 	}
@@ -159,7 +162,11 @@ func (n *Node) connect(o Options, a Assembled, genesis *blocktree.Block, identit
 	machine := NewMachine(n.application, genesis, config)
 	WatchNonce(machine, a.Core, n.self, func(e NonceSeen) { n.inbox.answer(e) })
 	n.snapshots = newSnapshots(n.store, wireLimits, keeperConfig(o.Config.Storage), holds, ticking, n.inbox, n.logger, n.stop)
-	machine.OnCheckpoint(func(s *State) { n.snapshots.digestState(s, nil) })
+	machine.OnCheckpoint(func() {
+		began := time.Now()
+		n.snapshots.digestState(machine.Freeze(), nil)
+		n.stalls.Observe(time.Since(began).Seconds())
+	})
 	n.executor = newExecutor(machine, func(h qc.Height) { n.inbox.answer(Executed{Height: h}) }, n.snapshots.digestState,
 		func(x *executor) error {
 			return Begin(machine, n.store, wireLimits, a.Base, a.ReplayTo, n.stop, x.cameTo)

@@ -35,7 +35,7 @@ func (x *executor) begin(l *life, a node.Assembled) error {
 		return err
 	}
 	x.machine = node.NewMachine(w.newApplication(l.r), w.root, config)
-	x.machine.OnCheckpoint(x.checkpoint)
+	x.machine.OnCheckpoint(func() { x.checkpoint(x.machine.Freeze()) })
 	x.keeper = node.NewKeeper(kept{l}, w.cfg.Snapshots, l.holds, func() qc.Ticks { return w.now })
 	if err := x.keeper.Recover(reader{l.r.disk, l}, w.limits, a.Core.Certified(), func(h qc.Height, err error) {
 		w.fail("snapshot", "%v finds its snapshot of height %d damaged: %v", l.r.id, h, err)
