@@ -206,6 +206,7 @@ func (f *file) ReadAt(p []byte, at int64) (int, error) {
 }
 
 func (f *file) do(o op) error {
+	f.d.waitFor(f.id, o)
 	f.d.mu.Lock()
 	defer f.d.mu.Unlock()
 	o.node = f.id
