@@ -5,6 +5,9 @@ import "github.com/hotstuffd/hotstuffd/qc"
 // heal ends all faults but the dead and the Byzantine, of whom there are at most f. From here on everything must commit.
 func (w *World) heal() {
 	w.calm = true
+	if w.cfg.Devices != nil {
+		w.cfg.Devices.Calm()
+	}
 	if w.beyond() {
 		w.check.done = true // nothing need commit
 		return

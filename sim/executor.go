@@ -30,7 +30,7 @@ func (x *executor) begin(l *life, a node.Assembled) error {
 	})
 	node.WatchNonce(x.machine, a.Core, l.r.id, func(e node.NonceSeen) { l.take(e) })
 	for h := qc.Height(1); h <= a.ReplayTo; h++ {
-		if err := x.machine.ApplyStored(reader{l.r.disk, l}, h); err != nil {
+		if err := x.machine.ApplyStored(l.stored(), h); err != nil {
 			return err
 		}
 		w.check.executed(l.r, x.machine)
@@ -79,6 +79,15 @@ func (x *executor) next() {
 		x.l.take(node.Executed{Height: e.Block.Height})
 		x.next()
 	})
+}
+
+// hurries has the application done with all that it was given, faster than the write that the power failed in.
+func (x *executor) hurries() {
+	for _, e := range x.queue {
+		x.machine.Apply(e)
+		x.l.r.w.check.executed(x.l.r, x.machine)
+	}
+	x.queue = nil
 }
 
 // newApplication returns a replica's application at genesis.

@@ -23,8 +23,8 @@ func diskFault(err error) bool {
 // reader is a disk as a replica sees it in one of its lives: it may be unreadable for a while. The checks look past
 // it.
 type reader struct {
-	*disk
-	l *life
+	disk node.Stored
+	l    *life
 }
 
 var _ node.Stored = reader{}
