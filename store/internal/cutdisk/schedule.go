@@ -12,7 +12,8 @@ import (
 // Gate holds back what LevelDB does beside its caller, so that a schedule can be chosen: writes and syncs of tables and
 // manifests. All else passes, but for what Also tells.
 type Gate struct {
-	// Also tells of other files, by their paths, whether what is done to them waits too: for calls that run beside others.
+	// Also tells of other files, by the paths they were opened by, whether what is done to them waits too: for calls that run
+	// beside others.
 	// nil: none.
 	Also func(path string) bool
 
@@ -48,14 +49,11 @@ func (d *Disk) wait(label string) {
 }
 
 // waitFor returns when the gate lets pass what is done to a file, if it is one that waits.
-func (d *Disk) waitFor(file int, o op) {
+func (d *Disk) waitFor(path string, o op) {
 	d.mu.Lock()
-	g, path := d.gate, ""
-	if g != nil && g.Also != nil {
-		path = d.path(file)
-	}
+	g := d.gate
 	d.mu.Unlock()
-	if path != "" && g.Also(path) {
+	if g != nil && g.Also != nil && g.Also(path) {
 		d.wait(path + " " + kindNames[o.kind])
 	}
 }
