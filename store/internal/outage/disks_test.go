@@ -20,10 +20,16 @@ import (
 // outage is where the power fails in a run.
 type outage struct {
 	name    string
-	seed    uint64                // of all that is left to chance
-	cuts    map[qc.NodeID][]int64 // by life: after so many operations
-	also    []qc.NodeID           // whose power fails with the first cut
-	variant int                   // of what the first cut leaves
+	seed    uint64              // of all that is left to chance
+	cuts    map[qc.NodeID][]cut // by life
+	also    []qc.NodeID         // whose power fails with the first cut
+	variant int                 // of what the first cut leaves
+}
+
+// cut is where a life ends: after so many operations on the disk, from its beginning or from the end of store.Open.
+type cut struct {
+	opened     bool
+	operations int64
 }
 
 // site is the disks of one run, and what their cuts have left. It implements sim.Devices.
@@ -78,10 +84,13 @@ func (s *site) Open(id store.Identity) (sim.Device, error) {
 	}
 	m.disk.Record()
 	m.since = m.disk.Operations()
+	var end *cut
 	if cuts := s.cuts[id.Node]; m.lives < len(cuts) && !s.calm {
-		m.disk.PowerFor(cuts[m.lives])
+		end = &cuts[m.lives]
 	}
-	m.lives++
+	if m.lives++; end != nil && !end.opened {
+		m.disk.PowerFor(end.operations)
+	}
 	// What is done to a segment may be done beside Append.
 	gate := &cutdisk.Gate{Also: func(path string) bool { return m.open != nil && strings.Contains(path, ".seg") }}
 	d := &device{site: s, machine: m, schedule: cutdisk.NewSchedule(m.disk, gate, s.seedOf("schedule", id.Node, m.lives))}
@@ -92,6 +101,9 @@ func (s *site) Open(id store.Identity) (sim.Device, error) {
 	if m.open = d; m.disk.Off() {
 		d.Crash()
 		return nil, sim.ErrPowerCut
+	}
+	if end != nil && end.opened {
+		m.disk.PowerFor(end.operations)
 	}
 	return d, err
 }
@@ -223,8 +235,8 @@ func leave(disk *cutdisk.Disk, seed uint64, variant int) (left *cutdisk.Disk, lo
 	for l := range cutdisk.Losses + 1 {
 		kinds = append(kinds, kind{l, 0})
 	}
-	for i := range uint64(3) {
-		kinds = append(kinds, kind{cutdisk.Mixed, 1 + i}, kind{cutdisk.Suffix, 1 + i})
+	for i := range uint64(3) { // what chance has most to say about
+		kinds = append(kinds, kind{cutdisk.Mixed, 1 + i}, kind{cutdisk.Suffix, 1 + i}, kind{cutdisk.Losses, 1 + i})
 	}
 	slices.SortFunc(kinds, func(a, b kind) int {
 		return cmp.Compare(rand.New(rand.NewPCG(seed, uint64(a.loss)<<8|a.attempt)).Uint64(), rand.New(rand.NewPCG(seed, uint64(b.loss)<<8|b.attempt)).Uint64())
