@@ -24,6 +24,7 @@ type checker struct {
 	digests   [][32]byte        // of the application, by height
 	said      []sayings         // by replica
 	fates     map[command]fate
+	answered  []command // with their results, by the ledger
 	lanes     map[position]blocktree.Digest
 	states    map[qc.Height]qc.Checkpoint // that correct replicas signed
 	history   history
@@ -394,6 +395,11 @@ func (c *checker) applied(connection, number uint32) {
 		c.w.fail("refused", "command %d of connection %d is applied after its client was told that it never is", number, connection)
 	}
 	c.fates[k] = isApplied
+}
+
+// acknowledged notes that a client was told a command's result.
+func (c *checker) acknowledged(connection, number uint32) {
+	c.answered = append(c.answered, command{connection, number})
 }
 
 func (c *checker) refusedCommand(connection, number uint32) {

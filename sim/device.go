@@ -178,8 +178,8 @@ func (d *disk) is(device Device) error {
 	if err != nil {
 		return err
 	}
-	if has, want := encoded(&found.Safety), encoded(&d.safety); !bytes.Equal(has, want) {
-		return fmt.Errorf("it has safety state %d, want %d: %+v, want %+v", found.Safety.Sequence, d.safety.Sequence, found.Safety, d.safety)
+	if !bytes.Equal(encoded(&found.Safety), encoded(&d.safety)) {
+		return fmt.Errorf("it has safety state %d, want state %d as it was acknowledged", found.Safety.Sequence, d.safety.Sequence)
 	}
 	if found.Commit.Height != d.last.Height || found.Commit.Block != d.last.Block || !slices.Equal(found.Commit.Lanes, d.last.Lanes) {
 		return fmt.Errorf("its newest commit is %+v, want %+v", found.Commit, d.last)

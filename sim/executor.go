@@ -14,6 +14,7 @@ import (
 type executor struct {
 	l       *life
 	machine *node.Machine
+	app     app.Application
 	height  qc.Height // of the last block taken
 	queue   []mempool.Execution
 	running bool
@@ -23,7 +24,8 @@ type executor struct {
 func (x *executor) begin(l *life, a node.Assembled) error {
 	w := l.r.w
 	x.l = l
-	x.machine = node.NewMachine(w.newApplication(l.r), w.root, node.SessionLimits(w.cfg.Limits))
+	x.app = w.newApplication(l.r)
+	x.machine = node.NewMachine(x.app, w.root, node.SessionLimits(w.cfg.Limits))
 	x.machine.Checkpoint(w.cfg.Limits.CheckpointInterval, func(e node.Checkpointed) {
 		w.check.checkpointed(l.r, e)
 		l.take(e)
@@ -107,7 +109,7 @@ func (w *World) soundApplication(r *replica) app.Application {
 		}
 		return s
 	}
-	return &ledger{w: w, correct: r.correct(), last: make(map[uint32]uint32)}
+	return &ledger{w: w, correct: r.correct(), last: make(map[uint32]uint32), applied: make(map[command]struct{})}
 }
 
 // ledger is an application that knows each command's connection and number, and checks that a connection's commands come
@@ -116,6 +118,7 @@ type ledger struct {
 	w       *World
 	correct bool
 	last    map[uint32]uint32 // by connection
+	applied map[command]struct{}
 	count   uint64
 	sum     uint64
 }
@@ -130,15 +133,15 @@ func ledgerCommand(connection, number uint32, bytes int) []byte {
 }
 
 // Apply implements app.Application.
-func (a *ledger) Apply(_ app.Moment, command, reply []byte) []byte {
+func (a *ledger) Apply(_ app.Moment, words, reply []byte) []byte {
 	a.count++
-	for _, b := range command {
+	for _, b := range words {
 		a.sum = (a.sum ^ uint64(b)) * 1099511628211
 	}
-	if len(command) < ledgerCommandBytes {
+	if len(words) < ledgerCommandBytes {
 		return binary.BigEndian.AppendUint32(reply, 0) // a Byzantine origin's
 	}
-	connection, number := binary.BigEndian.Uint32(command), binary.BigEndian.Uint32(command[4:])
+	connection, number := binary.BigEndian.Uint32(words), binary.BigEndian.Uint32(words[4:])
 	if a.correct {
 		if number <= a.last[connection] && connection != 0 {
 			a.w.fail("L10", "command %d of connection %d is applied after %d", number, connection, a.last[connection])
@@ -146,6 +149,7 @@ func (a *ledger) Apply(_ app.Moment, command, reply []byte) []byte {
 		a.w.check.applied(connection, number)
 	}
 	a.last[connection] = number
+	a.applied[command{connection, number}] = struct{}{}
 	return binary.BigEndian.AppendUint32(reply, number)
 }
 

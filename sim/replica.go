@@ -110,18 +110,18 @@ func (r *replica) start() {
 		return qc.NewVerifier(w.committee, w.keys.scheme(), cache, blocktree.GenesisQC(w.root, w.cfg.Nodes))
 	}
 	if err := l.open(); err != nil {
-		r.refuseStart(err)
+		l.refuseStart(err)
 		return
 	}
 	l.verifier = hotstuff.NewVerifier(r.id, w.committee, certs(), w.keys.roster, node.CoreLimits(w.cfg.Limits))
 	assembled, err := node.Assemble(node.Parts{Config: w.settings, Genesis: w.genesis, Committee: w.committee, Self: r.id,
 		Identity: w.keys.identities[r.id], Signer: w.keys.signers[r.id], Certs: certs(), Store: l.stored()}, l.tick())
 	if err != nil {
-		r.refuseStart(err)
+		l.refuseStart(err)
 		return
 	}
 	if err := l.exec.begin(l, assembled); err != nil {
-		r.refuseStart(err)
+		l.refuseStart(err)
 		return
 	}
 	l.driver = node.NewDriver(assembled.Core, assembled.Pool, node.Edges{Store: l, Transport: l, App: &l.exec, Verifier: l, Refused: w.refused})
@@ -143,7 +143,11 @@ func (r *replica) start() {
 }
 
 // refuseStart is a start that fails: whoever looks after the node tries again if it is the disk's fault, or the power's.
-func (r *replica) refuseStart(err error) {
+func (l *life) refuseStart(err error) {
+	r := l.r
+	if l.device != nil {
+		l.device.Crash()
+	}
 	if diskFault(err) || errors.Is(err, ErrPowerCut) {
 		r.w.trace.note(r.w.now, "%v cannot start: %v", r.id, err)
 		r.w.after(around(r.w.random.crash, max(r.w.cfg.ReadFailures.For, r.w.cfg.Crashes.For)), r.start)
