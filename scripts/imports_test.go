@@ -45,6 +45,7 @@ var architecture = []layer{
 	// The seam, and what puts it together.
 	{pkg: "node", imports: "qc blocktree pacemaker hotstuff mempool app app/session config api/wire store net api/server"},
 	{pkg: "sim", imports: "qc blocktree pacemaker hotstuff mempool app app/session app/kv config api/wire store net node"},
+	{pkg: "store/internal/outage", tests: "qc hotstuff mempool config store store/internal/cutdisk sim"},
 	{pkg: "sim/plan", imports: "qc blocktree config sim"},
 	{pkg: "sim/mutants"},
 	{pkg: "sim/twins", imports: "qc blocktree pacemaker hotstuff"},

@@ -60,6 +60,7 @@ type Config struct {
 
 	Snapshots node.KeeperConfig // when replicas take them, and what they keep of the log
 
+	Devices  Devices  // real stores under the correct replicas, none of which may lose its disk; nil: the simulated disks alone
 	Costs    *Costs   // what work costs; nil: nothing
 	Events   int      // a run with more of them fails: it does not move on; at least eventsMax
 	Observer Observer // may be nil

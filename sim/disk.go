@@ -37,7 +37,7 @@ var _ node.Stored = (*disk)(nil)
 
 func newDisk(root *blocktree.Block, n int) *disk {
 	return &disk{
-		root: root, safety: hotstuff.SafetyState{Epoch: root.Epoch, HighQC: blocktree.GenesisQC(root, n)},
+		root: root, safety: hotstuff.SafetyState{Sequence: 1, Epoch: root.Epoch, LockBlock: root.ID(), HighQC: blocktree.GenesisQC(root, n)}, // as store.Init
 		blocks: make(map[qc.BlockID]*blocktree.Block), heights: make([][]*blocktree.Block, 1), chain: []qc.BlockID{root.ID()},
 		last:    hotstuff.CommitRecord{Block: root.ID(), Lanes: make(blocktree.Lanes, n)},
 		batches: make(map[blocktree.Digest]*mempool.Batch), lanes: make([][]*mempool.Batch, n),

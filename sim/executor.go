@@ -21,6 +21,7 @@ type executor struct {
 	l       *life
 	machine *node.Machine
 	keeper  *node.Keeper
+	app     app.Application
 	height  qc.Height // of the last block taken
 	queue   []mempool.Execution
 	running bool
@@ -34,16 +35,17 @@ func (x *executor) begin(l *life, a node.Assembled) error {
 	if err != nil {
 		return err
 	}
-	x.machine = node.NewMachine(w.newApplication(l.r), w.root, config)
+	x.app = w.newApplication(l.r)
+	x.machine = node.NewMachine(x.app, w.root, config)
 	x.machine.OnCheckpoint(func() { x.checkpoint(x.machine.Freeze()) })
-	x.keeper = node.NewKeeper(kept{l}, w.cfg.Snapshots, l.holds, func() qc.Ticks { return w.now })
-	if err := x.keeper.Recover(reader{l.r.disk, l}, w.limits, a.Core.Certified(), func(h qc.Height, err error) {
+	x.keeper = node.NewKeeper(kept{l}, w.keeping(), l.holds, func() qc.Ticks { return w.now })
+	if err := x.keeper.Recover(l.stored(), w.limits, a.Core.Certified(), func(h qc.Height, err error) {
 		w.fail("snapshot", "%v finds its snapshot of height %d damaged: %v", l.r.id, h, err)
 	}); err != nil {
 		return err
 	}
 	node.WatchNonce(x.machine, a.Core, l.r.id, func(e node.NonceSeen) { l.take(e) })
-	if err := node.Begin(x.machine, reader{l.r.disk, l}, w.limits, a.Base, a.ReplayTo, nil, func(qc.Height) {
+	if err := node.Begin(x.machine, l.stored(), w.limits, a.Base, a.ReplayTo, nil, func(qc.Height) {
 		w.check.executed(l.r, x.machine)
 	}); err != nil {
 		return err
@@ -147,6 +149,15 @@ func (x *executor) passed(e mempool.Execution) {
 	x.l.take(node.Executed{Height: e.Block.Height})
 }
 
+// hurries has the application done with all that it was given, faster than the write that the power failed in.
+func (x *executor) hurries() {
+	for _, e := range x.queue {
+		x.machine.Apply(e)
+		x.l.r.w.check.executed(x.l.r, x.machine)
+	}
+	x.queue = nil
+}
+
 // newApplication returns a replica's application at genesis.
 func (w *World) newApplication(r *replica) app.Application {
 	a := w.soundApplication(r)
@@ -164,7 +175,7 @@ func (w *World) soundApplication(r *replica) app.Application {
 		}
 		return s
 	}
-	return &ledger{w: w, correct: r.correct(), last: make(map[uint32]uint32)}
+	return &ledger{w: w, correct: r.correct(), last: make(map[uint32]uint32), applied: make(map[command]struct{})}
 }
 
 // ledger is an application that knows each command's connection and number, and checks that a connection's commands come
@@ -173,6 +184,7 @@ type ledger struct {
 	w       *World
 	correct bool
 	last    map[uint32]uint32 // by connection
+	applied map[command]struct{}
 	count   uint64
 	sum     uint64
 }
@@ -187,15 +199,15 @@ func ledgerCommand(connection, number uint32, bytes int) []byte {
 }
 
 // Apply implements app.Application.
-func (a *ledger) Apply(_ app.Moment, command, reply []byte) []byte {
+func (a *ledger) Apply(_ app.Moment, words, reply []byte) []byte {
 	a.count++
-	for _, b := range command {
+	for _, b := range words {
 		a.sum = (a.sum ^ uint64(b)) * 1099511628211
 	}
-	if len(command) < ledgerCommandBytes {
+	if len(words) < ledgerCommandBytes {
 		return binary.BigEndian.AppendUint32(reply, 0) // a Byzantine origin's
 	}
-	connection, number := binary.BigEndian.Uint32(command), binary.BigEndian.Uint32(command[4:])
+	connection, number := binary.BigEndian.Uint32(words), binary.BigEndian.Uint32(words[4:])
 	if a.correct {
 		if number <= a.last[connection] && connection != 0 {
 			a.w.fail("L10", "command %d of connection %d is applied after %d", number, connection, a.last[connection])
@@ -203,6 +215,7 @@ func (a *ledger) Apply(_ app.Moment, command, reply []byte) []byte {
 		a.w.check.applied(connection, number)
 	}
 	a.last[connection] = number
+	a.applied[command{connection, number}] = struct{}{}
 	return binary.BigEndian.AppendUint32(reply, number)
 }
 

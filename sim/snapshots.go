@@ -116,6 +116,14 @@ func (k kept) Prune(floor qc.Height, lanes blocktree.Lanes) error {
 	return nil
 }
 
+// keeping is when replicas take snapshots: never on devices, which do not know of them.
+func (w *World) keeping() node.KeeperConfig {
+	if w.cfg.Devices != nil {
+		return node.KeeperConfig{Bytes: 1 << 62}
+	}
+	return w.cfg.Snapshots
+}
+
 // prune hides what lies below a floor from the replica and its peers. The checks still see it.
 func (d *disk) prune(floor qc.Height, lanes blocktree.Lanes) {
 	if floor > d.floor {

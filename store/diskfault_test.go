@@ -86,7 +86,7 @@ func (h *history) onFailingDisk(t *testing.T, name point, operations int, n *dis
 // until plays the history until a call fails, and returns how far it came. It fails if a call succeeds after one has
 // failed.
 func (h *history) until(c *schedule, n *diskFaults) (progress, error) {
-	if err := c.run(func() error { return store.Init(storeDir, identity, onDisk(c.disk)) }); err != nil {
+	if err := c.Run(func() error { return store.Init(storeDir, identity, onDisk(c.disk)) }); err != nil {
 		n.inits.Add(1)
 		return unborn, expected(err)
 	}
@@ -98,27 +98,27 @@ func (h *history) until(c *schedule, n *diskFaults) (progress, error) {
 	for i, step := range h.steps {
 		now := progress{i, true}
 		if step.restart {
-			_ = c.run(s.Close) // LevelDB may say here what went wrong beside the calls
+			_ = c.Run(s.Close) // LevelDB may say here what went wrong beside the calls
 			if s, err = c.tryOpen(); err != nil {
 				n.opens.Add(1)
 				return now, expected(err)
 			}
 			continue
 		}
-		if err = c.run(func() error { return step.do(s) }); err == nil {
+		if err = c.Run(func() error { return step.do(s) }); err == nil {
 			continue
 		}
 		n.calls.Add(1)
 		c.disk.Mend()
-		later := c.run(func() error { return step.do(s) })
+		later := c.Run(func() error { return step.do(s) })
 		_, read := s.Recover()
-		_ = c.run(s.Close)
+		_ = c.Run(s.Close)
 		if later == nil || read == nil {
 			return now, fmt.Errorf("after %w a later call gives: %v, a read: %v", err, later, read)
 		}
 		return now, expected(err)
 	}
-	_ = c.run(s.Close)
+	_ = c.Run(s.Close)
 	n.unseen.Add(1)
 	return progress{done: len(h.steps)}, nil
 }

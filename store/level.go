@@ -28,6 +28,7 @@ func levelOptions(writeBuffer int) *opt.Options {
 	return &opt.Options{
 		Strict:                       opt.StrictAll &^ (opt.StrictJournal | opt.StrictManifest),
 		WriteBuffer:                  writeBuffer,
+		CompactionTableSize:          min(4*writeBuffer, opt.DefaultCompactionTableSize),
 		DisableLargeBatchTransaction: true, // one path for all: larger batches would go around the journal, into tables
 		NoWriteMerge:                 true,
 		Compression:                  opt.NoCompression, // hashes and signatures do not compress

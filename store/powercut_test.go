@@ -118,7 +118,7 @@ func (r *recording) twice(t *testing.T, name point, image *cutdisk.Disk, at prog
 			t.Fatalf("%s: %v", name, err)
 		}
 		image.Mark(opened{done})
-		if err := c.run(func() error { return r.goOn(s, done) }); err != nil {
+		if err := c.Run(func() error { return r.goOn(s, done) }); err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
 		image.Mark(went{done})

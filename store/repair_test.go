@@ -92,7 +92,7 @@ func (r *recording) readsBeside(t *testing.T, image *cutdisk.Disk, table string,
 			image.Rot(table, spoil)
 		}
 		damage = r.exactlyBatches(s, r.after[len(r.steps)])
-		_ = c.run(s.Close) // LevelDB may name the damage once more
+		_ = c.Run(s.Close) // LevelDB may name the damage once more
 		image.Hold(nil)
 	})
 	return damage

@@ -4,9 +4,6 @@ import (
 	"errors"
 	"io/fs"
 	"math/rand/v2"
-	"slices"
-	"strings"
-	"sync"
 	"syscall"
 )
 
@@ -47,6 +44,9 @@ func (d *Disk) Mend() {
 
 // do does an operation if no trouble comes between. The disk is locked.
 func (d *Disk) do(o op) (int, error) {
+	if !d.power.draws() {
+		return 0, ErrPower
+	}
 	err := d.trouble(&o)
 	if err != nil && (o.kind != opWrite || len(o.data) == 0) && o.kind != opFailSync {
 		return 0, err
@@ -99,53 +99,4 @@ func (d *Disk) fill(o *op) error {
 		d.faults.room = 0
 	}
 	return &fs.PathError{Op: kindNames[o.kind], Path: d.path(o.node), Err: syscall.ENOSPC}
-}
-
-// Gate holds back what LevelDB does beside its caller, so that a schedule can be chosen: writes and syncs of tables and
-// manifests. All else passes.
-type Gate struct {
-	mu      sync.Mutex
-	waiting []waiter
-}
-
-type waiter struct {
-	label string
-	pass  chan struct{}
-}
-
-// Hold puts a gate in front of the disk.
-func (d *Disk) Hold(g *Gate) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.gate = g
-}
-
-// wait returns when the gate lets the caller pass. The disk is not locked.
-func (d *Disk) wait(label string) {
-	d.mu.Lock()
-	g := d.gate
-	d.mu.Unlock()
-	if g == nil {
-		return
-	}
-	pass := make(chan struct{})
-	g.mu.Lock()
-	g.waiting = append(g.waiting, waiter{label, pass})
-	g.mu.Unlock()
-	<-pass
-}
-
-// Pass lets one of those who wait pass, and tells whether anybody waited. The choice is by choose, which gets their
-// number, and independent of the order in which they came.
-func (g *Gate) Pass(choose func(n int) int) bool {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if len(g.waiting) == 0 {
-		return false
-	}
-	slices.SortFunc(g.waiting, func(a, b waiter) int { return strings.Compare(a.label, b.label) })
-	i := choose(len(g.waiting))
-	close(g.waiting[i].pass)
-	g.waiting = slices.Delete(g.waiting, i, i+1)
-	return true
 }
