@@ -21,7 +21,8 @@
 //	replica.go, edges.go a replica through its lives, and its edges
 //	disk.go, reads.go    what survives a crash, and reads that fail
 //	device.go            real stores in place of the disks, held to what was acknowledged
-//	executor.go          the application
+//	executor.go, ledger.go the application
+//	snapshots.go         snapshots, and what is pruned
 //	network.go           connections, links, queues
 //	cost.go, observe.go  what work costs a replica's processors, and who watches: package sim/plan
 //	words.go             what a run is made of, in words

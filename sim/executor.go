@@ -2,11 +2,7 @@ package sim
 
 import (
 	"bytes"
-	"encoding/binary"
 	"errors"
-	"io"
-	"maps"
-	"slices"
 
 	"github.com/hotstuffd/hotstuffd/app"
 	"github.com/hotstuffd/hotstuffd/app/kv"
@@ -176,95 +172,4 @@ func (w *World) soundApplication(r *replica) app.Application {
 		return s
 	}
 	return &ledger{w: w, correct: r.correct(), last: make(map[uint32]uint32), applied: make(map[command]struct{})}
-}
-
-// ledger is an application that knows each command's connection and number, and checks that a connection's commands come
-// in its order, each once. A command is both numbers and padding; its result is its number.
-type ledger struct {
-	w       *World
-	correct bool
-	last    map[uint32]uint32 // by connection
-	applied map[command]struct{}
-	count   uint64
-	sum     uint64
-}
-
-const ledgerCommandBytes = 8
-
-func ledgerCommand(connection, number uint32, bytes int) []byte {
-	c := make([]byte, max(bytes, ledgerCommandBytes))
-	binary.BigEndian.PutUint32(c, connection)
-	binary.BigEndian.PutUint32(c[4:], number)
-	return c
-}
-
-// Apply implements app.Application.
-func (a *ledger) Apply(_ app.Moment, words, reply []byte) []byte {
-	a.count++
-	for _, b := range words {
-		a.sum = (a.sum ^ uint64(b)) * 1099511628211
-	}
-	if len(words) < ledgerCommandBytes {
-		return binary.BigEndian.AppendUint32(reply, 0) // a Byzantine origin's
-	}
-	connection, number := binary.BigEndian.Uint32(words), binary.BigEndian.Uint32(words[4:])
-	if a.correct {
-		if number <= a.last[connection] && connection != 0 {
-			a.w.fail("L10", "command %d of connection %d is applied after %d", number, connection, a.last[connection])
-		}
-		a.w.check.applied(connection, number)
-	}
-	a.last[connection] = number
-	a.applied[command{connection, number}] = struct{}{}
-	return binary.BigEndian.AppendUint32(reply, number)
-}
-
-// Query implements app.Application: the number of a connection's last command.
-func (a *ledger) Query(query, reply []byte) []byte {
-	return binary.BigEndian.AppendUint32(reply, a.last[binary.BigEndian.Uint32(query)])
-}
-
-// Digest implements app.Application.
-func (a *ledger) Digest() (d [32]byte) {
-	binary.BigEndian.PutUint64(d[:], a.count)
-	binary.BigEndian.PutUint64(d[8:], a.sum)
-	return d
-}
-
-// Freeze implements app.Snapshotter.
-func (a *ledger) Freeze() app.Frozen {
-	return &frozenLedger{ledger{last: maps.Clone(a.last), count: a.count, sum: a.sum}}
-}
-
-type frozenLedger struct{ ledger }
-
-// WriteTo implements app.Frozen.
-func (f *frozenLedger) WriteTo(w io.Writer) (int64, error) {
-	b := binary.BigEndian.AppendUint64(nil, f.count)
-	b = binary.BigEndian.AppendUint64(b, f.sum)
-	for _, connection := range slices.Sorted(maps.Keys(f.last)) {
-		b = binary.BigEndian.AppendUint32(b, connection)
-		b = binary.BigEndian.AppendUint32(b, f.last[connection])
-	}
-	n, err := w.Write(b)
-	return int64(n), err
-}
-
-// Release implements app.Frozen.
-func (f *frozenLedger) Release() {}
-
-// Restore implements app.Snapshotter.
-func (a *ledger) Restore(r io.Reader) error {
-	b, err := io.ReadAll(r)
-	if err != nil {
-		return err
-	}
-	if len(b) < 16 || len(b)%8 != 0 {
-		return errors.New("no ledger")
-	}
-	a.count, a.sum, a.last = binary.BigEndian.Uint64(b), binary.BigEndian.Uint64(b[8:]), make(map[uint32]uint32)
-	for b = b[16:]; len(b) > 0; b = b[8:] {
-		a.last[binary.BigEndian.Uint32(b)] = binary.BigEndian.Uint32(b[4:])
-	}
-	return nil
 }
