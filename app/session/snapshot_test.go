@@ -249,7 +249,7 @@ func TestRestoreIsStrict(t *testing.T) {
 		"full windows":             state(1, 1, one(7, 1000, append(run(744, 999), run(1001, 1255)...)...)),
 		"one above the limit":      state(1, 1, one(7, 1000, runOf(744, 999, strings.Repeat("x", session.ResultBytesMax))...)),
 		"as many as there may be":  state(3, 3, one(1, 1), one(2, 1), one(1<<63-1, 1)),
-		"as many bytes as may be ": state(2, 2, one(1, 1), one(2, 1000, append(run(744, 998), kept(999, strings.Repeat("x", 4000)))...)),
+		"with results, and without": state(2, 2, one(1, 1), one(2, 1000, append(run(744, 998), kept(999, strings.Repeat("x", 4000)))...)),
 	} {
 		if err := table.Restore(iotest.OneByteReader(strings.NewReader(b))); err != nil || string(written(t, table.Freeze())) != b {
 			t.Errorf("%s: %v", what, err)
