@@ -252,7 +252,7 @@ func TestDataThatMovedStaysFrozen(t *testing.T) {
 	s := newStore(t)
 	for i := range 200 {
 		do(t, s, "SET", fmt.Sprint("key", i), "1")
-		do(t, s, "APPEND", fmt.Sprint("key", i), "2") // leaves room behind it
+		do(t, s, "APPEND", fmt.Sprint("key", i), "234") // leaves room behind it
 	}
 	f := s.Freeze()
 	before := written(t, f)
@@ -260,7 +260,7 @@ func TestDataThatMovedStaysFrozen(t *testing.T) {
 		do(t, s, "DEL", fmt.Sprint("key", i))
 	}
 	for i := 180; i < 190; i++ {
-		do(t, s, "APPEND", fmt.Sprint("key", i), "3")
+		do(t, s, "APPEND", fmt.Sprint("key", i), "5")
 	}
 	for i := 180; i < 200; i++ {
 		do(t, s, "SET", fmt.Sprint("key", i), "x")
