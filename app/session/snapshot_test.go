@@ -187,6 +187,7 @@ func TestWriteBesideFrozenCopiesOnce(t *testing.T) {
 		t.Errorf("the second write allocates %d bytes", size)
 	}
 	f.Release()
+	table.Freeze().Release()
 	if size := cost(); size > 1000 {
 		t.Errorf("a write after the release allocates %d bytes", size)
 	}
