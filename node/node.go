@@ -148,7 +148,7 @@ func (n *Node) connect(o Options, a Assembled, genesis *blocktree.Block, identit
 	if n.network, err = hsnet.Listen(netConfig(o, n.committee, identities, wireLimits, n.logger), n.peers); err != nil {
 		return err
 	}
-	t := transport{n.network}
+	t := transport{n.network, sentLog{n.self, n.logger}}
 	n.peers.server = &Server{Store: n.store, Reply: t.reply, Fail: n.fail}
 	machine := NewMachine(n.application, genesis, SessionLimits(o.Genesis.Limits))
 	WatchNonce(machine, a.Core, n.self, func(e NonceSeen) { n.inbox.answer(e) })
