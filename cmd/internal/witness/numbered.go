@@ -12,11 +12,11 @@ import (
 // is sent again, to another node, until it has its result. It belongs to one goroutine at a time.
 type Numbered struct {
 	Key    string
-	Resent int // how often a number was sent again
+	Resent int // how often a number was sent again whose outcome was unknown
 
 	session int64
 	seq     int64 // of the increment that is not answered yet
-	sent    bool  // it was sent before
+	sent    bool  // it was sent before, and may have been executed
 }
 
 // OpenNumbered opens a session for increments of a key that does not exist yet.
@@ -37,7 +37,6 @@ func (n *Numbered) Step(ctx context.Context, nodes []*goredis.Client, patience t
 		if n.sent {
 			n.Resent++
 		}
-		n.sent = true
 		var got int64
 		if got, err = n.ask(ctx, node, patience); err == nil {
 			if got != n.seq {
@@ -46,9 +45,11 @@ func (n *Numbered) Step(ctx context.Context, nodes []*goredis.Client, patience t
 			n.seq++
 			n.sent = false
 			return nil
-		} else if !Unanswered(err) {
+		}
+		if !Unanswered(err) {
 			return fmt.Errorf("increment %d of %s: %w", n.seq, n.Key, err)
 		}
+		n.sent = n.sent || isUnknown(err)
 	}
 	return err
 }

@@ -41,6 +41,16 @@ func (w *Writes) Send(ctx context.Context, client *goredis.Client, count int) (a
 // Len returns how many were sent. They are numbered from 0.
 func (w *Writes) Len() int { return len(w.acknowledged) }
 
+// Acknowledged returns how many of these were.
+func (w *Writes) Acknowledged() (count int) {
+	for _, a := range w.acknowledged {
+		if a {
+			count++
+		}
+	}
+	return count
+}
+
 // readMax is how many values are asked for at once.
 const readMax = 500
 
