@@ -170,10 +170,13 @@ func (m *member) start(c *cluster) error {
 	return nil
 }
 
-// connect makes a client of the node's new life: the old one's pool has seen so many refusals that it does not try at once.
-// It does not send a command twice, and it heeds its caller's deadline.
+// refusalsMax is after how many refused connections a client does not try at once any more.
+const refusalsMax = 4096
+
+// connect makes a client of the node's new life: the old one may have seen too many refusals. It does not send a command
+// twice, and it heeds its caller's deadline.
 func (m *member) connect() *goredis.Client {
-	return goredis.NewClient(&goredis.Options{Addr: m.address(1), MaxRetries: -1, DialerRetries: 1, PoolSize: 64,
+	return goredis.NewClient(&goredis.Options{Addr: m.address(1), MaxRetries: -1, DialerRetries: 1, PoolSize: refusalsMax,
 		DialTimeout: time.Second, ReadTimeout: patience, ContextTimeoutEnabled: true})
 }
 

@@ -2,6 +2,7 @@ package witness
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -34,11 +35,12 @@ func OpenNumbered(ctx context.Context, client *goredis.Client, key string) (*Num
 // Expected errors: ErrNotApplied, ErrUnknown: no node has answered.
 func (n *Numbered) Step(ctx context.Context, nodes []*goredis.Client, patience time.Duration) (err error) {
 	for _, node := range nodes {
-		if n.sent {
+		var got int64
+		got, err = n.ask(ctx, node, patience)
+		if n.sent && !errors.Is(err, ErrNotApplied) {
 			n.Resent++
 		}
-		var got int64
-		if got, err = n.ask(ctx, node, patience); err == nil {
+		if err == nil {
 			if got != n.seq {
 				return fmt.Errorf("increment %d of %s gives %d", n.seq, n.Key, got)
 			}
