@@ -31,8 +31,8 @@ type signed struct {
 // line takes one whole line of the log. It returns an error if the line contradicts what the node has signed before.
 func (b *ballots) line(text []byte) error {
 	var s signed
-	if !bytes.HasPrefix(text, []byte(`{"time":`)) {
-		return nil // what a program prints that does not start, or panics
+	if !bytes.HasPrefix(text, []byte(logLine)) {
+		return nil
 	}
 	if err := json.Unmarshal(text, &s); err != nil {
 		return fmt.Errorf("node %d: its log has a line that is none: %w: %.200s", b.node, err, text)

@@ -58,6 +58,23 @@ func TestDoubleVoteIsFound(t *testing.T) {
 	}
 }
 
+// What a node says as it stops is told; its log is not.
+func TestLastWords(t *testing.T) {
+	for _, test := range []struct{ log, want string }{
+		{started + "hotstuffd: no\n", "hotstuffd: no"},
+		{"hotstuffd: of an earlier life\n" + started + "panic: a\n\ngoroutine 1:\nb\nc\nd\n", "panic: a | goroutine 1: | b | c"},
+		{started, "it says nothing in "},
+	} {
+		j := journal{path: filepath.Join(t.TempDir(), "node.log")}
+		if err := os.WriteFile(j.path, []byte(test.log), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if got := j.lastWords(); got != test.want && (test.log != started || got != test.want+j.path) {
+			t.Errorf("%q ends with %q, want %q", test.log, got, test.want)
+		}
+	}
+}
+
 // A log is read piece by piece, while its node writes. What a kill has cut short is passed over, and the next life's first
 // line is not taken for its end; a node that ended in order has cut nothing.
 func TestLogOfManyLives(t *testing.T) {

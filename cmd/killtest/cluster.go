@@ -114,7 +114,7 @@ func (m *member) begin(c *cluster, a action) error {
 	}
 	m.paused = a == pause
 	if err := m.life.cmd.Process.Signal(signal); err != nil {
-		return fmt.Errorf("%w: it has ended by itself: see the end of %s", err, m.journal.path)
+		return fmt.Errorf("%w: it has ended by itself: %s", err, m.journal.lastWords())
 	}
 	return nil
 }
@@ -138,7 +138,7 @@ func (m *member) finish(a action) error {
 		return err
 	}
 	if !killed && (a == kill || !l.cmd.ProcessState.Success()) {
-		return fmt.Errorf("node %d ended with %v, which is not what was done to it (%v): see the end of %s", m.id, l.cmd.ProcessState, a, m.journal.path)
+		return fmt.Errorf("node %d ended with %v, which is not what was done to it (%v): %s", m.id, l.cmd.ProcessState, a, m.journal.lastWords())
 	}
 	return nil
 }
@@ -161,7 +161,7 @@ func (m *member) start(c *cluster) error {
 		_ = l.cmd.Wait() // how it ended stands in the process state
 		close(l.ended)
 		if !l.expected.Load() {
-			c.fallen <- fmt.Errorf("node %d has ended by itself (%v): see the end of %s", m.id, l.cmd.ProcessState, m.journal.path)
+			c.fallen <- fmt.Errorf("node %d has ended by itself (%v): %s", m.id, l.cmd.ProcessState, m.journal.lastWords())
 		}
 	}()
 	if old := m.client.Swap(m.connect()); old != nil {

@@ -5,7 +5,11 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 )
+
+// logLine is how a line of the log begins; what a program prints that does not start, or panics, does not.
+const logLine = `{"time":`
 
 // journal reads the log of one node, life after life, piece by piece.
 type journal struct {
@@ -65,4 +69,27 @@ func (j *journal) take() (rest []byte, err error) {
 	}
 	j.at += int64(whole)
 	return text[whole:], nil
+}
+
+// Bounds of lastWords.
+const tailBytes, wordsMax = 64 << 10, 4
+
+// lastWords returns what the node has said at the end beside its log, such as why it stops.
+func (j *journal) lastWords() string {
+	text, err := os.ReadFile(j.path)
+	if err != nil {
+		return err.Error()
+	}
+	var words []string
+	for line := range strings.Lines(string(text[max(0, len(text)-tailBytes):])) {
+		if !strings.HasPrefix(line, logLine) && strings.TrimSpace(line) != "" && len(words) < wordsMax {
+			words = append(words, strings.TrimSpace(line))
+		} else if strings.HasPrefix(line, logLine) {
+			words = nil
+		}
+	}
+	if len(words) == 0 {
+		return "it says nothing in " + j.path
+	}
+	return strings.Join(words, " | ")
 }

@@ -76,6 +76,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	t := newTrial(o, stdout)
 	err = t.run(ctx)
 	t.cluster.killAll()
+	if ctx.Err() != nil {
+		err = errors.New("interrupted")
+	}
 	if err != nil {
 		fmt.Fprintf(stdout, "killtest: FAILED after %s\n", t.counts())
 		fmt.Fprintf(stderr, "killtest: --seed %d: %v\nkept: %s\n", o.seed, err, filepath.Join(o.dir, "net", "node*", "node.log"))

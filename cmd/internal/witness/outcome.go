@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strings"
 
 	goredis "github.com/redis/go-redis/v9"
 )
@@ -24,12 +25,15 @@ func judge(err error) error {
 		return nil
 	case errors.As(err, &socket) && socket.Op == "dial":
 		return fmt.Errorf("%w: %w", ErrNotApplied, err)
-	case goredis.HasErrorPrefix(err, "TRYAGAIN") || goredis.HasErrorPrefix(err, "BUSY"):
-		return fmt.Errorf("%w: %w", ErrNotApplied, err)
-	case errors.As(err, &reply) && !goredis.HasErrorPrefix(err, "TIMEOUT"):
-		return err
+	case !errors.As(err, &reply) || strings.HasPrefix(reply.Error(), "TIMEOUT "):
+		return fmt.Errorf("%w: %w", ErrUnknown, err) // a lost connection, or nobody's patience lasted
 	}
-	return fmt.Errorf("%w: %w", ErrUnknown, err) // a lost connection, or nobody's patience lasted
+	for _, word := range []string{"TRYAGAIN ", "BUSY ", "ERR node is stopping"} {
+		if strings.HasPrefix(reply.Error(), word) {
+			return fmt.Errorf("%w: %w", ErrNotApplied, err)
+		}
+	}
+	return err
 }
 
 func isUnknown(err error) bool { return errors.Is(err, ErrUnknown) }

@@ -135,6 +135,7 @@ func TestOutcomes(t *testing.T) {
 		{io.EOF, ErrUnknown},
 		{reply("TRYAGAIN not applied"), ErrNotApplied},
 		{reply("BUSY too much work under way, try again"), ErrNotApplied},
+		{reply("ERR node is stopping"), ErrNotApplied},
 		{reply("TIMEOUT outcome unknown"), ErrUnknown},
 	} {
 		if err := judge(test.err); !errors.Is(err, test.want) || (err != nil) != Unanswered(err) {
