@@ -152,7 +152,7 @@ func (n *Node) connect(o Options, a Assembled, genesis *blocktree.Block, identit
 	if n.network, err = hsnet.Listen(netConfig(o, n.committee, identities, wireLimits, n.logger), n.peers); err != nil {
 		return err
 	}
-	t := transport{n.network}
+	t := transport{n.network, sentLog{n.self, n.logger}}
 	holds, ticking := NewHolds(), func() qc.Ticks { return n.now().Now }
 	n.peers.server = &Server{Store: n.store, Reply: t.reply, Fail: n.fail, Holds: holds, Now: ticking}
 	config, err := MachineOf(o.Genesis, n.committee)

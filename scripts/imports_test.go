@@ -49,7 +49,9 @@ var architecture = []layer{
 	{pkg: "sim/plan", imports: "qc blocktree config sim"},
 	{pkg: "sim/mutants"},
 	{pkg: "sim/twins", imports: "qc blocktree pacemaker hotstuff"},
-	{pkg: "cmd/hotstuffd", imports: "qc app/kv app/kv/redis config store api/server node sim sim/plan"},
+	{pkg: "cmd/internal/witness"},
+	{pkg: "cmd/hotstuffd", imports: "qc app/kv app/kv/redis config store api/server node sim sim/plan", tests: "cmd/internal/witness"},
+	{pkg: "cmd/killtest", imports: "api/server cmd/internal/witness"},
 
 	{pkg: "scripts", tests: "config"},
 }
