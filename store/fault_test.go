@@ -4,6 +4,7 @@ import (
 	"errors"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 
 	"github.com/hotstuffd/hotstuffd/blocktree"
@@ -20,6 +21,7 @@ var errDisk = errors.New("the disk fails")
 type failingFS struct {
 	store.FS
 	writes, syncs atomic.Bool
+	full          atomic.Bool // writes fail with ENOSPC
 	synced        atomic.Int64
 
 	mu       sync.Mutex
@@ -52,6 +54,9 @@ func (f *failingFS) SyncDir(dir string) error {
 }
 
 func (f *failingFS) write() error {
+	if f.full.Load() {
+		return syscall.ENOSPC
+	}
 	if f.writes.Load() {
 		return errDisk
 	}
