@@ -38,6 +38,7 @@ type Node struct {
 	logger      *slog.Logger
 
 	store     *store.Store
+	disk      *disk // the same store, to those who can wait
 	network   *hsnet.Network
 	inbox     *inbox
 	driver    *Driver
@@ -57,9 +58,10 @@ type Node struct {
 		asked <-chan Applied
 	}
 
-	failure chan error    // the first fatal error of any goroutine
-	stop    chan struct{} // closed when Run begins to stop
-	stopped chan struct{} // closed when nothing answers any more
+	ended   <-chan struct{} // Run's context
+	failure chan error      // the first fatal error of any goroutine
+	stop    chan struct{}   // closed when Run begins to stop
+	stopped chan struct{}   // closed when nothing answers any more
 }
 
 // New opens the replica's store, recovers its state and binds its address. Nothing is sent before Run.
@@ -149,18 +151,20 @@ func (n *Node) connect(o Options, a Assembled, genesis *blocktree.Block, identit
 		return err
 	}
 	t := transport{n.network}
-	n.peers.server = &Server{Store: n.store, Reply: t.reply, Fail: n.fail}
+	n.disk = newDisk(n.store, n.logger, n.stop)
+	n.peers.full = n.store.Full
+	n.peers.server = &Server{Store: n.store, Reply: t.reply, Fail: n.failUnlessFull}
 	machine := NewMachine(n.application, genesis, SessionLimits(o.Genesis.Limits))
 	WatchNonce(machine, a.Core, n.self, func(e NonceSeen) { n.inbox.answer(e) })
 	machine.Checkpoint(o.Genesis.Limits.CheckpointInterval, func(e Checkpointed) { n.inbox.answer(e) })
 	n.executor = newExecutor(machine, func(h qc.Height) { n.inbox.answer(Executed{Height: h}) },
-		replay(n.store, a.ReplayTo, n.stop))
+		replay(n.disk, a.ReplayTo, n.stop))
 	n.sums = newWorker[hotstuff.VerifyRequest]()
 	n.loads = newWorker[blocktree.Digest]()
-	n.payload = &payloadWriter{worker: newWorker[*mempool.Batch](), write: n.store.AppendBatches,
+	n.payload = &payloadWriter{worker: newWorker[*mempool.Batch](), write: n.disk.AppendBatches,
 		done: func(b []*mempool.Batch) { n.inbox.answer(Synced{Batches: b}) }}
 	n.driver = NewDriver(a.Core, a.Pool, Edges{
-		Store: n.store, Transport: t, App: n.executor, Verifier: edgeVerifier{n},
+		Store: loopStore{n}, Transport: t, App: n.executor, Verifier: edgeVerifier{n},
 		Refused: refuse, Dropped: func(x hotstuff.Drop) { dropped.add(x.From, x.Reason) },
 	})
 	n.publish() // others may ask before the loop's first turn
@@ -198,10 +202,11 @@ func ticks(d time.Duration) qc.Ticks {
 // Expected errors: a store that cannot be written or read, and hotstuff's: the replica's key is used elsewhere, or more
 // than f replicas are faulty.
 func (n *Node) Run(ctx context.Context) error {
+	n.ended = ctx.Done()
 	var group sync.WaitGroup
 	launch := func(run func() error) {
 		group.Go(func() {
-			if err := run(); err != nil {
+			if err := run(); err != nil && !errors.Is(err, errStopped) {
 				n.fail(err)
 			}
 		})
@@ -210,8 +215,12 @@ func (n *Node) Run(ctx context.Context) error {
 	launch(n.payload.run)
 	launch(n.runLoads)
 	launch(n.runSums)
+	launch(n.disk.run)
 	n.network.Start()
 	err := n.loop(ctx)
+	if errors.Is(err, errStopped) { // while the disk was full: what was not written was not sent either
+		err = nil
+	}
 
 	// From the outside in: no new work, then the workers, then those who wait for answers.
 	close(n.stop)
@@ -249,7 +258,7 @@ func (n *Node) runLoads() error {
 		}
 		var found []*mempool.Batch
 		for _, d := range digests {
-			switch b, err := n.store.Batch(d); {
+			switch b, err := n.disk.Batch(d); {
 			case err == nil:
 				found = append(found, b)
 			case !errors.Is(err, store.ErrNotFound):
@@ -257,6 +266,13 @@ func (n *Node) runLoads() error {
 			}
 		}
 		n.inbox.answer(Loaded{Asked: digests, Found: found})
+	}
+}
+
+// failUnlessFull takes the errors of reads for peers: while the disk is full they ask somebody else.
+func (n *Node) failUnlessFull(err error) {
+	if !errors.Is(err, store.ErrFull) {
+		n.fail(err)
 	}
 }
 
@@ -344,6 +360,9 @@ func (n *Node) publish() {
 
 // Submit implements app.Submitter.
 func (n *Node) Submit(r *app.Request) error {
+	if n.store.Full() {
+		return app.ErrDiskFull
+	}
 	if err := n.admission.wait(n.stop); err != nil {
 		return err
 	}

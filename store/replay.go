@@ -171,6 +171,9 @@ func (p *payload) start(number uint64) (first uint64, err error) {
 	if err := p.file.Reread(); err != nil {
 		return 0, err
 	}
+	if p.size, err = p.file.Size(); err != nil { // the file may be shorter than it was shown, too
+		return 0, err
+	}
 	header := make([]byte, sector)
 	if _, err := p.file.ReadAt(header, 0); err != nil && err != io.EOF {
 		return 0, err

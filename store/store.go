@@ -169,9 +169,9 @@ func (s *Store) Close() error {
 	if failure := s.broken.Swap(&ErrClosed); failure != nil && *failure == ErrClosed {
 		return nil
 	}
-	err := s.closeParts()
-	if s.Full() {
-		err = nil // it says once more that the disk is full
+	err := keepFull(s.closeParts())
+	if s.Full() || isFull(err) {
+		err = nil // what LevelDB had no room for beside the calls was nothing that anybody was told of
 	}
 	return errors.Join(err, s.lock.Close())
 }
