@@ -4,10 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"sync/atomic"
 	"testing"
 
 	"github.com/hotstuffd/hotstuffd/hotstuff"
+	"github.com/hotstuffd/hotstuffd/mempool"
 	"github.com/hotstuffd/hotstuffd/store"
 	"github.com/hotstuffd/hotstuffd/store/internal/cutdisk"
 )
@@ -35,7 +37,7 @@ func TestFullDisks(t *testing.T) {
 				t.Parallel()
 				r := record(t, 5000+seed, 40)
 				operations := int64(r.trace.Len())
-				for at := int64(1); at <= operations; at += ofCampaign[int64](5, 37*thinner) {
+				for at := int64(1); at <= operations; at += ofCampaign[int64](17, 37*thinner) {
 					for _, kind := range []string{"full", "denied", "denied once"} {
 						name := pointOf("full", r.seed, at, kind)
 						if !name.chosen() {
@@ -223,6 +225,20 @@ func (p *fullPlay) revive(done int, failure error) error {
 	return err
 }
 
+// reserved returns how many bytes the store on a disk holds for when it is full.
+func reserved(t *testing.T, disk *cutdisk.Disk) int64 {
+	t.Helper()
+	f, err := disk.Open(storeDir + "/RESERVE")
+	if err != nil {
+		return 0
+	}
+	size, err := f.Size()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return size
+}
+
 // A store has its reserve from the start; an Open that finds none makes one. Whoever has filled the disk, a start finds
 // room in the reserve: the store can be read at once, and takes writes when there is room for all.
 func TestStartOnAFullDisk(t *testing.T) {
@@ -230,19 +246,8 @@ func TestStartOnAFullDisk(t *testing.T) {
 	if err := store.Init(storeDir, identity, onDisk(disk)); err != nil {
 		t.Fatal(err)
 	}
-	reserved := func() int64 {
-		f, err := disk.Open(storeDir + "/RESERVE")
-		if err != nil {
-			return 0
-		}
-		size, err := f.Size()
-		if err != nil {
-			t.Fatal(err)
-		}
-		return size
-	}
-	if want := onDisk(disk).ReserveBytes; reserved() != want {
-		t.Fatalf("a new store holds %d bytes, want %d", reserved(), want)
+	if want := onDisk(disk).ReserveBytes; reserved(t, disk) != want {
+		t.Fatalf("a new store holds %d bytes, want %d", reserved(t, disk), want)
 	}
 	s := openOn(t, disk)
 	appendBatches(t, s, run(0, 2)...)
@@ -251,8 +256,8 @@ func TestStartOnAFullDisk(t *testing.T) {
 	disk = disk.Kill()
 	disk.Fill(0)
 	s = openOn(t, disk)
-	if !s.Full() || reserved() != 0 {
-		t.Fatalf("full: %v, with a reserve of %d bytes: nothing is shown", s.Full(), reserved())
+	if !s.Full() || reserved(t, disk) != 0 {
+		t.Fatalf("full: %v, with a reserve of %d bytes: nothing is shown", s.Full(), reserved(t, disk))
 	}
 	if sequence(t, s) != 2 {
 		t.Errorf("it stands at %d", sequence(t, s))
@@ -272,10 +277,48 @@ func TestStartOnAFullDisk(t *testing.T) {
 	if err := s.Revive(); err != nil {
 		t.Fatal(err)
 	}
-	if want := onDisk(disk).ReserveBytes; reserved() != want {
-		t.Errorf("a revived store holds %d bytes, want %d", reserved(), want)
+	if want := onDisk(disk).ReserveBytes; reserved(t, disk) != want {
+		t.Errorf("a revived store holds %d bytes, want %d", reserved(t, disk), want)
 	}
 	vote(t, s, 3)
+
+	disk = disk.Kill()
+	for _, left := range []string{"/RESERVE", "/ROOM"} {
+		if err := disk.RemoveAll(storeDir + left); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := disk.MkdirAll(storeDir + "/ROOM/7"); err != nil { // as a crash leaves it
+		t.Fatal(err)
+	}
+	openOn(t, disk)
+	if want := onDisk(disk).ReserveBytes; reserved(t, disk) != want {
+		t.Errorf("an Open that finds no reserve makes one of %d bytes, want %d", reserved(t, disk), want)
+	}
+	if _, err := disk.List(storeDir + "/ROOM"); err == nil {
+		t.Error("an Open leaves what took room for a look")
+	}
+}
+
+// A write that meets a full disk frees what it has got, and a little of the reserve: the log may be on the same disk.
+func TestFailedWriteLeavesSomeRoom(t *testing.T) {
+	disk := cutdisk.New()
+	if err := store.Init(storeDir, identity, onDisk(disk)); err != nil {
+		t.Fatal(err)
+	}
+	s := openOn(t, disk)
+	disk.Fill(1000) // less than a segment
+	if err := s.AppendBatches([]*mempool.Batch{batch(0, 0, 20_000)}); !errors.Is(err, store.ErrFull) {
+		t.Fatalf("got %v, want ErrFull", err)
+	}
+	for _, name := range disk.Files() {
+		if strings.HasSuffix(name, ".new") {
+			t.Errorf("it leaves %s", name)
+		}
+	}
+	if held, want := reserved(t, disk), onDisk(disk).ReserveBytes; held >= want || held < want/2 {
+		t.Errorf("it holds %d of %d bytes, want a little less than all", held, want)
+	}
 }
 
 // Whatever has become of the write that met the full disk, it may be repeated after Revive, and another one of the same
