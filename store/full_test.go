@@ -37,7 +37,7 @@ func TestFullDisks(t *testing.T) {
 				t.Parallel()
 				r := record(t, 5000+seed, 40)
 				operations := int64(r.trace.Len())
-				for at := int64(1); at <= operations; at += ofCampaign[int64](17, 37*thinner) {
+				for at := int64(1); at <= operations; at += ofCampaign[int64](17, 61*thinner) {
 					for _, kind := range []string{"full", "denied", "denied once"} {
 						name := pointOf("full", r.seed, at, kind)
 						if !name.chosen() {
@@ -56,6 +56,9 @@ func TestFullDisks(t *testing.T) {
 		t.Error("a kind of full disk never came: nothing is shown about it")
 	}
 }
+
+// roomToOpen is enough to open a store that is small, but not for its headroom.
+const roomToOpen = 48 << 10
 
 // image is what a power cut finds of a full store.
 type image struct {
@@ -119,12 +122,8 @@ func (p *fullPlay) play() error {
 			}
 			continue
 		}
-		err := p.run(func() error { return step.do(p.s) })
-		for err != nil {
-			if err = p.revive(i, err); err != nil {
-				return fmt.Errorf("step %d: %w", i, err)
-			}
-			err = p.run(func() error { return step.do(p.s) })
+		if err := p.do(i); err != nil {
+			return fmt.Errorf("step %d: %w", i, err)
 		}
 		if _, err := p.holds(p.s, i+1, false); err != nil {
 			return fmt.Errorf("after step %d: %w", i, err)
@@ -139,6 +138,21 @@ func (p *fullPlay) play() error {
 	}
 	// LevelDB had met the full disk beside the calls.
 	return errors.Join(p.run(p.s.Revive), p.run(func() error { return p.goOn(p.s, len(p.steps)) }), p.run(p.s.Close))
+}
+
+// do makes the call of a step, again and again while the disk is full.
+func (p *fullPlay) do(i int) error {
+	const often = 10
+	var err error
+	for range often {
+		if err = p.run(func() error { return p.steps[i].do(p.s) }); err == nil {
+			return nil
+		}
+		if err = p.revive(i, err); err != nil {
+			return err
+		}
+	}
+	return fmt.Errorf("revived %d times, and full again", often)
 }
 
 // start opens the store, on a disk that may be full. It has what done steps have stored.
@@ -196,6 +210,9 @@ func (p *fullPlay) revive(done int, failure error) error {
 		case attempt == 1 && p.rng.IntN(2) == 0: // somebody takes it again
 			p.disk.Mend()
 			p.disk.FillAt(1 + p.rng.Int64N(80))
+		case attempt == 2: // room to open the store, and no headroom
+			p.disk.Mend()
+			p.disk.Fill(roomToOpen)
 		default:
 			p.disk.Mend()
 		}
@@ -203,20 +220,23 @@ func (p *fullPlay) revive(done int, failure error) error {
 		if err == nil {
 			break
 		}
-		if !errors.Is(err, store.ErrFull) || attempt > 2 {
+		if !errors.Is(err, store.ErrFull) || attempt > 3 {
 			return fmt.Errorf("attempt %d to revive it: %w", attempt, err)
 		}
-		if attempt == 0 {
+		switch _, unread := p.s.Recover(); {
+		case attempt == 0:
 			p.n.stuck.Add(1)
-		} else {
+		case attempt == 1:
 			p.n.raced.Add(1)
+		case unread != nil:
+			return fmt.Errorf("there is room to open it, and a read gives %w", unread)
 		}
 		if again := p.run(func() error { return p.steps[done].do(p.s) }); !errors.Is(again, store.ErrFull) {
 			return fmt.Errorf("a write while it is full gives: %w", again)
 		}
 	}
-	if p.s.Full() {
-		return errors.New("revived, and full")
+	if held := reserved(p.disk); p.s.Full() || held < onDisk(p.disk).ReserveBytes {
+		return fmt.Errorf("revived, and full: %v, with a reserve of %d bytes", p.s.Full(), held)
 	}
 	has, err := p.holds(p.s, done, true)
 	if err == nil && has > done && p.steps[done].batches == nil {
@@ -226,16 +246,12 @@ func (p *fullPlay) revive(done int, failure error) error {
 }
 
 // reserved returns how many bytes the store on a disk holds for when it is full.
-func reserved(t *testing.T, disk *cutdisk.Disk) int64 {
-	t.Helper()
+func reserved(disk *cutdisk.Disk) int64 {
 	f, err := disk.Open(storeDir + "/RESERVE")
 	if err != nil {
 		return 0
 	}
-	size, err := f.Size()
-	if err != nil {
-		t.Fatal(err)
-	}
+	size, _ := f.Size() // never fails
 	return size
 }
 
@@ -246,8 +262,8 @@ func TestStartOnAFullDisk(t *testing.T) {
 	if err := store.Init(storeDir, identity, onDisk(disk)); err != nil {
 		t.Fatal(err)
 	}
-	if want := onDisk(disk).ReserveBytes; reserved(t, disk) != want {
-		t.Fatalf("a new store holds %d bytes, want %d", reserved(t, disk), want)
+	if want := onDisk(disk).ReserveBytes; reserved(disk) != want {
+		t.Fatalf("a new store holds %d bytes, want %d", reserved(disk), want)
 	}
 	s := openOn(t, disk)
 	appendBatches(t, s, run(0, 2)...)
@@ -256,8 +272,8 @@ func TestStartOnAFullDisk(t *testing.T) {
 	disk = disk.Kill()
 	disk.Fill(0)
 	s = openOn(t, disk)
-	if !s.Full() || reserved(t, disk) != 0 {
-		t.Fatalf("full: %v, with a reserve of %d bytes: nothing is shown", s.Full(), reserved(t, disk))
+	if !s.Full() || reserved(disk) != 0 {
+		t.Fatalf("full: %v, with a reserve of %d bytes: nothing is shown", s.Full(), reserved(disk))
 	}
 	if sequence(t, s) != 2 {
 		t.Errorf("it stands at %d", sequence(t, s))
@@ -277,24 +293,24 @@ func TestStartOnAFullDisk(t *testing.T) {
 	if err := s.Revive(); err != nil {
 		t.Fatal(err)
 	}
-	if want := onDisk(disk).ReserveBytes; reserved(t, disk) != want {
-		t.Errorf("a revived store holds %d bytes, want %d", reserved(t, disk), want)
+	if want := onDisk(disk).ReserveBytes; reserved(disk) != want {
+		t.Errorf("a revived store holds %d bytes, want %d", reserved(disk), want)
 	}
 	vote(t, s, 3)
 
 	disk = disk.Kill()
-	for _, left := range []string{"/RESERVE", "/ROOM"} {
-		if err := disk.RemoveAll(storeDir + left); err != nil {
-			t.Fatal(err)
-		}
+	if err := disk.RemoveAll(storeDir + "/RESERVE"); err != nil {
+		t.Fatal(err)
 	}
+	openOn(t, disk)
+	if want := onDisk(disk).ReserveBytes; reserved(disk) != want {
+		t.Errorf("an Open that finds no reserve makes one of %d bytes, want %d", reserved(disk), want)
+	}
+	disk = disk.Kill()
 	if err := disk.MkdirAll(storeDir + "/ROOM/7"); err != nil { // as a crash leaves it
 		t.Fatal(err)
 	}
 	openOn(t, disk)
-	if want := onDisk(disk).ReserveBytes; reserved(t, disk) != want {
-		t.Errorf("an Open that finds no reserve makes one of %d bytes, want %d", reserved(t, disk), want)
-	}
 	if _, err := disk.List(storeDir + "/ROOM"); err == nil {
 		t.Error("an Open leaves what took room for a look")
 	}
@@ -316,7 +332,7 @@ func TestFailedWriteLeavesSomeRoom(t *testing.T) {
 			t.Errorf("it leaves %s", name)
 		}
 	}
-	if held, want := reserved(t, disk), onDisk(disk).ReserveBytes; held >= want || held < want/2 {
+	if held, want := reserved(disk), onDisk(disk).ReserveBytes; held >= want || held < want/2 {
 		t.Errorf("it holds %d of %d bytes, want a little less than all", held, want)
 	}
 }
