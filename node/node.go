@@ -40,6 +40,7 @@ type Node struct {
 	logger      *slog.Logger
 
 	store     *store.Store
+	disk      *disk // the same store, to those who can wait
 	network   *hsnet.Network
 	inbox     *inbox
 	driver    *Driver
@@ -61,9 +62,10 @@ type Node struct {
 		asked <-chan Applied
 	}
 
-	failure chan error    // the first fatal error of any goroutine
-	stop    chan struct{} // closed when Run begins to stop
-	stopped chan struct{} // closed when nothing answers any more
+	ended   <-chan struct{} // Run's context
+	failure chan error      // the first fatal error of any goroutine
+	stop    chan struct{}   // closed when Run begins to stop
+	stopped chan struct{}   // closed when nothing answers any more
 }
 
 // New opens the replica's store, recovers its state and binds its address. Nothing is sent before Run.
@@ -153,8 +155,10 @@ func (n *Node) connect(o Options, a Assembled, genesis *blocktree.Block, identit
 		return err
 	}
 	t := transport{n.network, sentLog{n.self, n.logger}}
+	n.disk = newDisk(n.store, n.logger, n.stop)
+	n.peers.full = n.store.Full
 	holds, ticking := NewHolds(), func() qc.Ticks { return n.now().Now }
-	n.peers.server = &Server{Store: n.store, Reply: t.reply, Fail: n.fail, Holds: holds, Now: ticking}
+	n.peers.server = &Server{Store: n.store, Reply: t.reply, Fail: n.failUnlessFull, Holds: holds, Now: ticking}
 	config, err := MachineOf(o.Genesis, n.committee)
 	if err != nil {
 		return err
@@ -169,7 +173,7 @@ func (n *Node) connect(o Options, a Assembled, genesis *blocktree.Block, identit
 	})
 	n.executor = newExecutor(machine, func(h qc.Height) { n.inbox.answer(Executed{Height: h}) }, n.snapshots.digestState,
 		func(x *executor) error {
-			return Begin(machine, n.store, wireLimits, a.Base, a.ReplayTo, n.stop, x.cameTo)
+			return Begin(machine, n.disk, wireLimits, a.Base, a.ReplayTo, n.stop, x.cameTo)
 		})
 	n.snapshots.executor = n.executor
 	if err := n.snapshots.recover(a.Core.Certified()); err != nil {
@@ -177,10 +181,10 @@ func (n *Node) connect(o Options, a Assembled, genesis *blocktree.Block, identit
 	}
 	n.sums = newWorker[hotstuff.VerifyRequest]()
 	n.loads = newWorker[blocktree.Digest]()
-	n.payload = &payloadWriter{worker: newWorker[*mempool.Batch](), write: n.store.AppendBatches,
+	n.payload = &payloadWriter{worker: newWorker[*mempool.Batch](), write: n.disk.AppendBatches,
 		done: func(b []*mempool.Batch) { n.inbox.answer(Synced{Batches: b}) }}
 	n.driver = NewDriver(a.Core, a.Pool, Edges{
-		Store: n.store, Transport: t, App: n.executor, Verifier: edgeVerifier{n}, Snapshots: takesOver(n.application, n.snapshots),
+		Store: loopStore{n}, Transport: t, App: n.executor, Verifier: edgeVerifier{n}, Snapshots: takesOver(n.application, n.snapshots),
 		Refused: refuse, Dropped: func(x hotstuff.Drop) { dropped.add(x.From, x.Reason) },
 	})
 	n.publish() // others may ask before the loop's first turn
@@ -226,10 +230,11 @@ func ticks(d time.Duration) qc.Ticks {
 // Expected errors: a store that cannot be written or read, and hotstuff's: the replica's key is used elsewhere, or more
 // than f replicas are faulty.
 func (n *Node) Run(ctx context.Context) error {
+	n.ended = ctx.Done()
 	var group sync.WaitGroup
 	launch := func(run func() error) {
 		group.Go(func() {
-			if err := run(); err != nil {
+			if err := run(); err != nil && !errors.Is(err, errStopped) {
 				n.fail(err)
 			}
 		})
@@ -239,8 +244,12 @@ func (n *Node) Run(ctx context.Context) error {
 	launch(n.runLoads)
 	launch(n.runSums)
 	n.snapshots.launch(&group, n.fail)
+	launch(n.disk.run)
 	n.network.Start()
 	err := n.loop(ctx)
+	if errors.Is(err, errStopped) { // while the disk was full: what was not written was not sent either
+		err = nil
+	}
 
 	// From the outside in: no new work, then the workers, then those who wait for answers.
 	close(n.stop)
@@ -279,7 +288,7 @@ func (n *Node) runLoads() error {
 		}
 		var found []*mempool.Batch
 		for _, d := range digests {
-			switch b, err := n.store.Batch(d); {
+			switch b, err := n.disk.Batch(d); {
 			case err == nil:
 				found = append(found, b)
 			case !errors.Is(err, store.ErrNotFound):
@@ -287,6 +296,13 @@ func (n *Node) runLoads() error {
 			}
 		}
 		n.inbox.answer(Loaded{Asked: digests, Found: found})
+	}
+}
+
+// failUnlessFull takes the errors of reads for peers: while the disk is full they ask somebody else.
+func (n *Node) failUnlessFull(err error) {
+	if !errors.Is(err, store.ErrFull) {
+		n.fail(err)
 	}
 }
 
@@ -374,6 +390,9 @@ func (n *Node) publish() {
 
 // Submit implements app.Submitter.
 func (n *Node) Submit(r *app.Request) error {
+	if n.store.Full() {
+		return app.ErrDiskFull
+	}
 	if err := n.admission.wait(n.stop); err != nil {
 		return err
 	}

@@ -62,7 +62,7 @@ const storeDir = "/store"
 // onDisk are the options of a store on a simulated disk: everything is small, so that segments roll, journals turn over
 // and tables merge within a short history.
 func onDisk(d *cutdisk.Disk) store.Options {
-	return store.Options{FS: d, SegmentBytes: 8 << 10, WriteBuffer: 4 << 10, ChunkBytes: chunkBytes}
+	return store.Options{FS: d, SegmentBytes: 8 << 10, WriteBuffer: 4 << 10, ReserveBytes: 64 << 10, ChunkBytes: chunkBytes}
 }
 
 // progress is how far a history had come: its first done steps were acknowledged, and the next one may have begun.

@@ -8,6 +8,7 @@
 //
 //	CHAIN          format, chain and replica, in words
 //	LOCK           held by the process that has the store open
+//	RESERVE        room for a full disk, 32 MiB
 //	safety/        LevelDB: the newest safety state and commit, blocks by ID and height, committed IDs by height
 //	safety.slots   the newest two safety states again, checksummed, each in a slot of its own
 //	payload/       batches: preallocated segment files, appended to; payload/index is a LevelDB that finds them
@@ -22,10 +23,14 @@
 // What a killed process leaves is read by the next one and yet may not be on the disk, nor ever come there if a sync has
 // failed. So Open makes durable, and reads from the disk itself, what it is going to build on.
 //
+// A full disk ends nothing. The write that met it fails with ErrFull, nothing is written from then on, and reads go on.
+// When there is room, Revive opens everything again as after a crash, and the write is repeated. The reserve sees to it
+// that this, and a start on a full disk, need no room that is not there.
+//
 // What it never does. It never repairs LevelDB by its recovery tool, which can bring old values back. It never goes on
-// after a failed write: what reached the disk is unknown then. It checks no signature and no rule of the protocol. It
+// after any other failed write: what reached the disk is unknown then. It checks no signature and no rule of the protocol. It
 // starts no goroutine of its own. It compresses nothing.
 //
 // Start with Open and Append, then level.go and levellog.go for what LevelDB does unasked, slots.go and segment.go for the
-// two formats.
+// two formats, full.go for the full disk.
 package store

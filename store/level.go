@@ -76,7 +76,7 @@ func startLevel(fsys FS, dir string, o *opt.Options, check func(storage.Storage)
 		err = fmt.Errorf("%w: %w", errDamaged, err)
 	}
 	if err != nil {
-		return nil, joinClose(err, stor)
+		return nil, joinClose(keepFull(err), stor)
 	}
 	return &level{db, stor}, nil
 }

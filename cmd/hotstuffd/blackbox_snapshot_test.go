@@ -67,7 +67,7 @@ func TestReplacedNodeIsBroughtUp(t *testing.T) {
 	once(0)
 	written := 0
 	for top := uint64(0); top < 3*256+40; written++ { // three checkpoints: the log begins above genesis then
-		fill(ctx, t, c.client(written%4), written)
+		fillKeys(ctx, t, c.client(written%4), written)
 		top = c.status(ctx, written%4, 0).AppliedHeight
 	}
 	c.agree(upTo(4)...)
@@ -116,8 +116,8 @@ func TestReplacedNodeIsBroughtUp(t *testing.T) {
 	c.agree(upTo(4)...)
 }
 
-// fill writes ten keys at once.
-func fill(ctx context.Context, t *testing.T, client *goredis.Client, k int) {
+// fillKeys writes ten keys at once.
+func fillKeys(ctx context.Context, t *testing.T, client *goredis.Client, k int) {
 	t.Helper()
 	p := client.Pipeline()
 	for i := range 10 {

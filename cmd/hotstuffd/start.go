@@ -133,8 +133,8 @@ func newLogger(c config.Log, out io.Writer) *slog.Logger {
 func probe(cfg config.Config) error {
 	dir := cfg.Path(cfg.Storage.Dir)
 	f, err := os.OpenFile(filepath.Join(dir, ".probe"), os.O_WRONLY|os.O_CREATE, 0o600)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil // the store says what its absence means
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOSPC) {
+		return nil // the store says what that means
 	}
 	if err != nil {
 		return fmt.Errorf("%s cannot be written: %w: run as the user that owns it, or make room for it", dir, err)

@@ -15,6 +15,8 @@ type faults struct {
 	after int64 // operations until the first that fails, counted down
 	count int64 // how many fail from there on
 	seed  uint64
+	err   error
+	fills int64 // operations until the disk is full, counted down; 0: never
 	full  bool
 	room  int64 // bytes that files may still grow by, if full
 }
@@ -24,15 +26,31 @@ type faults struct {
 func (d *Disk) Fail(after, count int64, seed uint64) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.faults = faults{after: after, count: count, seed: seed, full: d.faults.full, room: d.faults.room}
+	d.faults = faults{after: after, count: count, seed: seed, err: ErrIO, full: d.faults.full, room: d.faults.room}
+}
+
+// Deny does the same with the error of a full disk, as a file system does that needs room for all that it does, or that
+// finds out about its want of room when it syncs.
+func (d *Disk) Deny(after, count int64, seed uint64) {
+	d.Fail(after, count, seed)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.faults.err = syscall.ENOSPC
 }
 
 // Fill leaves room for files to grow by so many bytes; then writes fail with ENOSPC, after a part of their bytes. What
-// is removed makes no room.
+// is removed, cut or replaced makes room at once.
 func (d *Disk) Fill(room int64) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.faults.full, d.faults.room = true, room
+}
+
+// FillAt fills the disk to its last byte before operation number after from now, counted from 1.
+func (d *Disk) FillAt(after int64) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.faults.fills = after
 }
 
 // Mend ends all troubles.
@@ -60,6 +78,11 @@ func (d *Disk) do(o op) (int, error) {
 // trouble returns why the operation fails, if it does, and makes it what it comes to then.
 func (d *Disk) trouble(o *op) error {
 	f := &d.faults
+	if f.fills > 0 {
+		if f.fills--; f.fills == 0 {
+			f.full, f.room = true, 0
+		}
+	}
 	if f.after > 0 {
 		f.after--
 	}
@@ -72,7 +95,7 @@ func (d *Disk) trouble(o *op) error {
 		case opSync:
 			o.kind, o.seed = opFailSync, rng.Uint64()
 		}
-		return &fs.PathError{Op: kindNames[o.kind], Path: d.path(o.node), Err: ErrIO}
+		return &fs.PathError{Op: kindNames[o.kind], Path: d.path(o.node), Err: f.err}
 	}
 	if f.full {
 		return d.fill(o)
@@ -82,13 +105,22 @@ func (d *Disk) trouble(o *op) error {
 
 func (d *Disk) fill(o *op) error {
 	var grows int64
-	switch size := d.nodes[o.node].now.size; o.kind {
+	n := d.nodes[o.node]
+	switch size := n.now.size; o.kind {
 	case opWrite:
 		grows = max(0, o.off+int64(len(o.data))-size)
 	case opAllocate:
 		grows = max(0, o.size-size)
-	case opCreate, opMkdir:
-		grows = 1 // a name takes some room too
+	case opTruncate:
+		grows = o.size - size
+	case opCreate:
+		grows = nameBytes - d.sizeOf(n.names[o.name])
+	case opMkdir:
+		grows = nameBytes
+	case opRename:
+		grows = -d.sizeOf(n.names[o.to])
+	case opRemove:
+		grows = -d.sizeOf(n.names[o.name])
 	}
 	if grows <= d.faults.room {
 		d.faults.room -= grows
@@ -99,4 +131,15 @@ func (d *Disk) fill(o *op) error {
 		d.faults.room = 0
 	}
 	return &fs.PathError{Op: kindNames[o.kind], Path: d.path(o.node), Err: syscall.ENOSPC}
+}
+
+// nameBytes is the room that a name takes.
+const nameBytes = 1
+
+// sizeOf returns the room that a file and its name take; 0 if there is none.
+func (d *Disk) sizeOf(id int) int64 {
+	if n := d.nodes[id]; n != nil {
+		return nameBytes + n.now.size
+	}
+	return 0
 }
