@@ -24,7 +24,9 @@ func TestSessionsAreExactlyOnce(t *testing.T) {
 	// connect makes new clients: a pool that has failed to connect for a while does not try at once.
 	connect := func() (nodes []*goredis.Client) {
 		for _, client := range c.clients {
-			again := goredis.NewClient(client.Options())
+			options := *client.Options()
+			options.MaxRetries = -1 // NewClient has made 0 of it, of which the next one would make its default
+			again := goredis.NewClient(&options)
 			t.Cleanup(func() { again.Close() })
 			nodes = append(nodes, again)
 		}
