@@ -433,8 +433,8 @@ func (n *Node) do(ctx context.Context, r *app.Request) ([]byte, error) {
 		return o.reply, o.err
 	case <-ctx.Done():
 		return nil, ctx.Err()
-	case <-n.stopped:
-		return nil, app.ErrStopped
+	case <-n.stopped: // it was taken in
+		return nil, app.ErrUnknownOutcome
 	}
 }
 
