@@ -1,15 +1,18 @@
 package node
 
 import (
+	"time"
+
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/hotstuffd/hotstuffd/mempool"
 	hsnet "github.com/hotstuffd/hotstuffd/net"
+	"github.com/hotstuffd/hotstuffd/qc"
 )
 
 // Collectors returns the replica's metrics, for a prometheus registry of the caller's.
 func (n *Node) Collectors() []prometheus.Collector {
-	return []prometheus.Collector{metrics{n}, n.peers.dropped.counts, n.stalls}
+	return []prometheus.Collector{metrics{n}, n.peers.dropped.counts, n.stalls, n.intervals.histogram}
 }
 
 // newStalls measures for how long checkpoints and snapshots keep commands waiting: freezing the state, and waiting for
@@ -46,6 +49,29 @@ var (
 	descLost      = describe("net_dropped_frames_total", "Outgoing frames dropped, by class and reason.", "class", "reason")
 	descFaults    = describe("net_faults_total", "Connections refused or ended for a fault of the peer's.", "fault")
 )
+
+// intervals measures the time from one turn with commits to the next. It belongs to the loop.
+type intervals struct {
+	histogram prometheus.Histogram
+	last      time.Time
+	height    qc.Height
+}
+
+func newIntervals() intervals {
+	return intervals{histogram: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "hotstuffd_commit_interval_seconds",
+		Help: "Time from one commit to the next, heartbeats of an idle chain included.", Buckets: []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5}})}
+}
+
+// at takes the committed height after a turn.
+func (i *intervals) at(h qc.Height, now time.Time) {
+	if h == i.height {
+		return
+	}
+	if !i.last.IsZero() {
+		i.histogram.Observe(now.Sub(i.last).Seconds())
+	}
+	i.last, i.height = now, h
+}
 
 // Describe implements prometheus.Collector.
 func (m metrics) Describe(ch chan<- *prometheus.Desc) { prometheus.DescribeByCollect(m, ch) }

@@ -54,6 +54,7 @@ type Node struct {
 	start     time.Time
 
 	stalls      prometheus.Histogram // of the executor, by checkpoints
+	intervals   intervals            // between commits
 	progress    published
 	admission   *admission
 	lastApplied struct {
@@ -73,7 +74,7 @@ type Node struct {
 // configuration, an address in use.
 func New(o Options) (_ *Node, err error) {
 	n := &Node{cfg: o.Config, self: o.Secrets.ID, application: o.Application, logger: o.Logger, inbox: newInbox(), start: time.Now(),
-		failure: make(chan error, 1), stop: make(chan struct{}), stopped: make(chan struct{}), stalls: newStalls(), admission: newAdmission(o.Config.Clients.Timeout)}
+		failure: make(chan error, 1), stop: make(chan struct{}), stopped: make(chan struct{}), stalls: newStalls(), intervals: newIntervals(), admission: newAdmission(o.Config.Clients.Timeout)}
 	if n.logger == nil {
 		n.logger = slog.Default()
 	}
@@ -342,6 +343,7 @@ func (n *Node) loop(ctx context.Context) error {
 			}
 		}
 		n.publish()
+		n.intervals.at(n.driver.Core().Tree().Committed().Block.Height, time.Now())
 		due := n.driver.Deadline()
 		wait := time.Duration(0)
 		if now := n.now().Now; due > now {
