@@ -49,6 +49,7 @@ func take(s *store.Store, height qc.Height) (store.SnapshotMeta, error) {
 	if err != nil {
 		return store.SnapshotMeta{}, err
 	}
+	defer w.Abort()
 	for piece := range slices.Chunk(snapshotOf(height), 900) {
 		if _, err := w.Write(piece); err != nil {
 			return store.SnapshotMeta{}, err
@@ -60,12 +61,25 @@ func take(s *store.Store, height qc.Height) (store.SnapshotMeta, error) {
 	return w.Commit(certified(height).Certificate)
 }
 
+// giveUp writes a snapshot and aborts it.
+func giveUp(s *store.Store, height qc.Height) error {
+	w, err := s.CreateSnapshot(height)
+	if err != nil {
+		return err
+	}
+	if _, err := w.Write(snapshotOf(height)); err != nil {
+		return err
+	}
+	return w.Abort()
+}
+
 // receive gets the chunks that are missing, at most so many, and commits if that is all.
 func receive(s *store.Store, height qc.Height, most int) error {
 	r, err := s.ReceiveSnapshot(metaOf(height))
 	if err != nil {
 		return err
 	}
+	defer r.Close()
 	missing := r.Missing()
 	slices.Reverse(missing)
 	for _, i := range missing[:min(len(missing), most)] {
