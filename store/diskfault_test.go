@@ -37,7 +37,7 @@ func TestFailingDisks(t *testing.T) {
 	})
 	t.Logf("%d failing disks, %d of them full: %d noticed by Init, %d by Open, %d by a call, %d by a snapshot alone, %d by nobody; then %d stores opened",
 		n.disks.Load(), n.full.Load(), n.inits.Load(), n.opens.Load(), n.calls.Load(), n.snapshots.Load(), n.unseen.Load(), n.reopened.Load())
-	if n.calls.Load() == 0 || n.opens.Load() == 0 || n.full.Load() == 0 || n.snapshots.Load() == 0 {
+	if n.calls.Load() == 0 || n.opens.Load() == 0 || n.full.Load() == 0 || campaign && n.snapshots.Load() == 0 {
 		t.Error("a kind of failure never came: nothing is shown about it")
 	}
 }

@@ -216,7 +216,13 @@ func (r *recording) survives(image *cutdisk.Disk, now any, n *cuts) error {
 	if err := errors.Join(err, s.Close()); err != nil {
 		return err
 	}
-	return r.opens(after, func(s *store.Store) error { return r.wentOn(s, done) })
+	return r.opens(after, func(s *store.Store) error {
+		err := r.wentOn(s, done)
+		if r.after[done].floor > 0 { // goOn has pruned again
+			err = errors.Join(err, r.stored(s, r.after[done]))
+		}
+		return err
+	})
 }
 
 // opens opens the store on a disk, looks at it, and closes it.
