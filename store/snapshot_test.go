@@ -239,6 +239,38 @@ func TestChunksOfAMebibyte(t *testing.T) {
 	}
 }
 
+// hollowFS takes all writes and keeps nothing.
+type hollowFS struct{ store.FS }
+
+type hollowFile struct{ store.File }
+
+func (f hollowFS) Create(name string) (store.File, error) {
+	file, err := f.FS.Create(name)
+	return hollowFile{file}, err
+}
+
+func (hollowFile) WriteAt(p []byte, _ int64) (int, error) { return len(p), nil }
+func (hollowFile) Sync() error                            { return nil }
+
+// A snapshot that could not be described is given up: nobody would take it, this replica included.
+func TestSnapshotIsTooLarge(t *testing.T) {
+	s, dir := newStore(t, options)
+	must(t, s.Close())
+	s = open(t, dir, store.Options{FS: hollowFS{store.OS}, ChunkBytes: 1})
+	for size, want := range map[int]bool{store.SnapshotChunksMax: true, store.SnapshotChunksMax + 1: false} {
+		w, err := s.CreateSnapshot(1)
+		must(t, err)
+		n, err := w.Write(make([]byte, size))
+		if n != store.SnapshotChunksMax || (err == nil) != want {
+			t.Errorf("%d bytes of %d were taken, %v", n, size, err)
+		}
+		if err := w.Finish(); (err == nil) != want {
+			t.Errorf("finished: %v", err)
+		}
+		must(t, w.Abort())
+	}
+}
+
 // The root is the same on all replicas that have the same state, and another one for whatever else is in the description.
 func TestRootNamesTheStateAlone(t *testing.T) {
 	base := metaOf(3)
