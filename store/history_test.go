@@ -44,7 +44,7 @@ type tally struct {
 	blocks, commits, batches int
 	floor                    qc.Height
 	snapshots                []qc.Height // newest first
-	gated                    *tally // as of the newest safety state: what a message has told others
+	gated                    *tally      // as of the newest safety state: what a message has told others
 }
 
 // newHistory makes a history of the given length. The same arguments give the same one.
