@@ -49,17 +49,40 @@ type tally struct {
 
 // newHistory makes a history of the given length. The same arguments give the same one.
 func newHistory(seed uint64, length int) *history {
-	g := generator{history: &history{seed: seed}, rng: rand.New(rand.NewPCG(seed, 0)), doomed: map[int]bool{}}
+	g := newGenerator(seed)
+	for len(g.steps) < length {
+		g.add(g.step(g.rng.IntN(100)))
+	}
+	return g.history
+}
+
+// Kinds of steps, as the least numbers that a generator makes them of.
+const (
+	ofBatches, ofVote, ofTimeout, ofProposal, ofCommits, ofFloor, ofSnapshot, ofRestart = 0, 36, 69, 75, 82, 88, 92, 97
+)
+
+// newStory makes a history of steps of the given kinds.
+func newStory(seed uint64, kinds ...int) *history {
+	g := newGenerator(seed)
+	for _, kind := range kinds {
+		g.add(g.step(kind))
+	}
+	return g.history
+}
+
+func newGenerator(seed uint64) *generator {
+	g := &generator{history: &history{seed: seed}, rng: rand.New(rand.NewPCG(seed, 0)), doomed: map[int]bool{}}
 	g.lanes = []blocktree.Lanes{make(blocktree.Lanes, nodes)}
 	first := hotstuff.SafetyState{Sequence: 1, Epoch: 1, LockBlock: genesis.ID(), HighQC: blocktree.GenesisQC(genesis, nodes)}
 	g.states, g.now = []hotstuff.SafetyState{first}, tally{k: 1}
 	g.gate()
 	g.after = []tally{g.now}
-	for len(g.steps) < length {
-		g.steps = append(g.steps, g.step())
-		g.after = append(g.after, g.now)
-	}
-	return g.history
+	return g
+}
+
+func (g *generator) add(s step) {
+	g.steps = append(g.steps, s)
+	g.after = append(g.after, g.now)
 }
 
 type generator struct {
@@ -79,11 +102,11 @@ func (g *generator) gate() {
 	g.now.gated = &gated
 }
 
-func (g *generator) step() step {
-	switch p := g.rng.IntN(100); {
-	case p < 36:
+func (g *generator) step(p int) step {
+	switch {
+	case p < ofVote:
 		return step{batches: g.newBatches()}
-	case p < 69:
+	case p < ofTimeout:
 		b := g.newBlock()
 		s := g.successor()
 		s.LastVoted = &qc.Vote{View: b.View, Block: b.ID(), Signer: identity.Node}
@@ -92,24 +115,24 @@ func (g *generator) step() step {
 			records = append(records, g.newCommits()...)
 		}
 		return step{records: append(records, g.state(s))}
-	case p < 75:
+	case p < ofProposal:
 		g.view++
 		s := g.successor()
 		s.LastTimeout = &qc.Timeout{Epoch: 1, View: g.view, HighQC: s.HighQC, Signer: identity.Node}
 		return step{records: []hotstuff.Record{g.state(s)}}
-	case p < 82:
+	case p < ofCommits:
 		b := g.newBlock()
 		s := g.successor()
 		s.LastProposal = b
 		return step{records: []hotstuff.Record{hotstuff.BlockRecord{Block: b}, g.state(s)}}
-	case p < 88:
+	case p < ofFloor:
 		if records := g.newCommits(); len(records) > 0 {
 			return step{records: records}
 		}
 		return step{records: []hotstuff.Record{hotstuff.BlockRecord{Block: g.newBlock()}}} // fetched
-	case p < 92:
+	case p < ofSnapshot:
 		return g.newFloor()
-	case p < 97:
+	case p < ofRestart:
 		return g.newSnapshot()
 	default:
 		return step{restart: true}
