@@ -87,7 +87,11 @@ func record(t *testing.T, seed uint64, length int) *recording {
 }
 
 func recordAs(t *testing.T, id store.Identity, seed uint64, length int) *recording {
-	r := &recording{history: newHistory(seed, length)}
+	return newHistory(seed, length).record(t, id)
+}
+
+func (h *history) record(t *testing.T, id store.Identity) *recording {
+	r, seed := &recording{history: h}, h.seed
 	inBubble(t, func(t *testing.T) {
 		disk := cutdisk.New()
 		r.trace = disk.Record()

@@ -49,6 +49,7 @@ func take(s *store.Store, height qc.Height) (store.SnapshotMeta, error) {
 	if err != nil {
 		return store.SnapshotMeta{}, err
 	}
+	defer w.Abort()
 	for piece := range slices.Chunk(snapshotOf(height), 900) {
 		if _, err := w.Write(piece); err != nil {
 			return store.SnapshotMeta{}, err
@@ -60,12 +61,25 @@ func take(s *store.Store, height qc.Height) (store.SnapshotMeta, error) {
 	return w.Commit(certified(height).Certificate)
 }
 
+// giveUp writes a snapshot and aborts it.
+func giveUp(s *store.Store, height qc.Height) error {
+	w, err := s.CreateSnapshot(height)
+	if err != nil {
+		return err
+	}
+	if _, err := w.Write(snapshotOf(height)); err != nil {
+		return err
+	}
+	return w.Abort()
+}
+
 // receive gets the chunks that are missing, at most so many, and commits if that is all.
 func receive(s *store.Store, height qc.Height, most int) error {
 	r, err := s.ReceiveSnapshot(metaOf(height))
 	if err != nil {
 		return err
 	}
+	defer r.Close()
 	missing := r.Missing()
 	slices.Reverse(missing)
 	for _, i := range missing[:min(len(missing), most)] {
@@ -222,6 +236,38 @@ func TestChunksOfAMebibyte(t *testing.T) {
 	}
 	if chunk, err := s.SnapshotChunk(1, 1); err != nil || len(chunk) != store.SnapshotChunkBytes {
 		t.Errorf("chunk of %d bytes, %v", len(chunk), err)
+	}
+}
+
+// hollowFS takes all writes and keeps nothing.
+type hollowFS struct{ store.FS }
+
+type hollowFile struct{ store.File }
+
+func (f hollowFS) Create(name string) (store.File, error) {
+	file, err := f.FS.Create(name)
+	return hollowFile{file}, err
+}
+
+func (hollowFile) WriteAt(p []byte, _ int64) (int, error) { return len(p), nil }
+func (hollowFile) Sync() error                            { return nil }
+
+// A snapshot that could not be described is given up: nobody would take it, this replica included.
+func TestSnapshotIsTooLarge(t *testing.T) {
+	s, dir := newStore(t, options)
+	must(t, s.Close())
+	s = open(t, dir, store.Options{FS: hollowFS{store.OS}, ChunkBytes: 1})
+	for size, want := range map[int]bool{store.SnapshotChunksMax: true, store.SnapshotChunksMax + 1: false} {
+		w, err := s.CreateSnapshot(1)
+		must(t, err)
+		n, err := w.Write(make([]byte, size))
+		if n != store.SnapshotChunksMax || (err == nil) != want {
+			t.Errorf("%d bytes of %d were taken, %v", n, size, err)
+		}
+		if err := w.Finish(); (err == nil) != want {
+			t.Errorf("finished: %v", err)
+		}
+		must(t, w.Abort())
 	}
 }
 

@@ -73,7 +73,7 @@ func (w *SnapshotWriter) Write(p []byte) (int, error) {
 		done += n
 		if len(w.chunk) == cap(w.chunk) {
 			if err := w.flush(); err != nil {
-				return done, w.fail(err)
+				return done - n, w.fail(err)
 			}
 		}
 	}
