@@ -224,7 +224,7 @@ func (d *disk) hasChain(device Device) error {
 	return err
 }
 
-// hasLanes compares the batches that are not executed yet: those that a start puts back into the mempool.
+// hasLanes compares the batches, in the order of their lanes: what a start puts back into the mempool, and what it replays.
 func (d *disk) hasLanes(device Device) error {
 	for origin := range qc.NodeID(len(d.lanes)) {
 		var has, want []blocktree.Digest

@@ -19,7 +19,7 @@ import (
 func scenario(seed uint64) sim.Config {
 	r := rand.New(rand.NewPCG(seed, 0))
 	c := sim.Calm(seed, 4)
-	c.Duration = 1500
+	c.Duration = 1300
 	c.Limits.CheckpointInterval = 1 + qc.Height(r.IntN(4))
 	c.Latency = sim.Latency{Min: 1, Max: qc.Ticks(2 + r.IntN(20)), Jitter: 2}
 	c.DetectWithin = qc.Ticks(20 + r.IntN(2000))
@@ -73,7 +73,7 @@ func everywhere(t *testing.T, seed uint64, n *counts) {
 	correct := slices.Sorted(maps.Keys(base.calmAt))
 	steps := rand.New(rand.NewPCG(seed, 1)) // even ones would meet some operations alone: a write of a store has four
 	for _, id := range correct {
-		for at := int64(0); at < base.calmAt[id]; at += 1 + steps.Int64N(ofCampaign[int64](16, short)) {
+		for at := int64(0); at < base.calmAt[id]; at += 1 + steps.Int64N(ofCampaign[int64](12, short)) {
 			for variant := range 2 {
 				o := plan(seed, id, at, variant, correct)
 				if *again != "" && *again != o.name {
