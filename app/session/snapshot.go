@@ -84,7 +84,6 @@ func (t *Table) Restore(r io.Reader) error {
 		if in.Err() != nil {
 			break
 		}
-		s.born = t.frozen.Now()
 		if t.push(s); t.isFull() {
 			in.Refuse("session %d is above the limits", s.id)
 		}

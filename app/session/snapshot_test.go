@@ -277,6 +277,7 @@ func TestRestoreIsStrict(t *testing.T) {
 		"a number behind the window":   state(1, 1, one(7, 1, kept(257, ""))),
 		"a number before the window":   state(1, 1, one(7, 1000, run(743, 999)...)),
 		"a gap below the floor":        state(1, 1, one(7, 4, kept(1, ""), kept(3, ""))),
+		"a gap that is made up for":    state(1, 1, one(7, 4, kept(1, ""), kept(3, ""), kept(5, ""))),
 		"nothing below the floor":      state(1, 1, one(7, 4)),
 		"too little below the floor":   state(1, 1, one(7, 1000, run(744, 998)...)),
 		"number 0 of a result":         state(1, 1, one(7, 1, kept(0, ""))),
