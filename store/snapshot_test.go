@@ -592,6 +592,81 @@ func TestSnapshotsFailAlone(t *testing.T) {
 	}
 }
 
+// onTrace plays what a call does to a disk, and gives each disk that a cut may leave, and before it the one of a kill.
+func onTrace(t *testing.T, call func(*store.Store) error, look func(killed *cutdisk.Disk, cuts []*cutdisk.Disk)) {
+	t.Helper()
+	disk := cutdisk.New()
+	must(t, store.Init(storeDir, identity, onDisk(disk)))
+	s := openOn(t, disk)
+	_, err := take(s, 3)
+	must(t, err)
+	trace := disk.Record()
+	must(t, call(s))
+	for p := trace.Play(); ; {
+		var cuts []*cutdisk.Disk
+		for loss := range cutdisk.Losses {
+			for seed := range uint64(3) {
+				image, _ := p.Disk.Cut(loss, seed)
+				cuts = append(cuts, image)
+			}
+		}
+		look(p.Disk.Kill(), cuts)
+		if !p.Next() {
+			return
+		}
+	}
+}
+
+// A snapshot that takes the place of another one of its height, with as many other bytes, is never described as that one.
+func TestReplacedSnapshotIsNeverMixed(t *testing.T) {
+	other := bytes.Repeat([]byte{7}, len(snapshotOf(3)))
+	replaced := 0
+	onTrace(t, func(s *store.Store) error {
+		w, err := s.CreateSnapshot(3)
+		must(t, err)
+		_, err = w.Write(other)
+		must(t, errors.Join(err, w.Finish()))
+		_, err = w.Commit(certified(3).Certificate)
+		return err
+	}, func(killed *cutdisk.Disk, cuts []*cutdisk.Disk) {
+		for _, image := range append(cuts, killed) {
+			s := openOn(t, image)
+			for _, m := range s.Snapshots() {
+				reader, err := s.OpenSnapshot(m.Height())
+				must(t, err)
+				data, err := io.ReadAll(reader)
+				must(t, err)
+				if bytes.Equal(data, other) {
+					replaced++
+				} else if !bytes.Equal(data, snapshotOf(3)) {
+					t.Errorf("it reads as neither")
+				}
+			}
+		}
+	})
+	if replaced == 0 {
+		t.Error("no cut came after the commit: nothing is shown")
+	}
+}
+
+// What a process that was killed has left is durable before it is shown.
+func TestSnapshotThatWasShownStays(t *testing.T) {
+	for name, call := range map[string]func(*store.Store) error{
+		"taken":    func(s *store.Store) error { _, err := take(s, 4); return err },
+		"received": func(s *store.Store) error { return receive(s, 4, 100) },
+	} {
+		onTrace(t, call, func(killed *cutdisk.Disk, _ []*cutdisk.Disk) {
+			shown := heights(openOn(t, killed))
+			for _, loss := range []cutdisk.Loss{cutdisk.Everything, cutdisk.Names, cutdisk.Data} {
+				image, _ := killed.Cut(loss, 0)
+				if got := heights(openOn(t, image)); !slices.Equal(got, shown) {
+					t.Errorf("%s, %v lost: snapshots %v, and %v were shown", name, loss, got, shown)
+				}
+			}
+		})
+	}
+}
+
 // The store cannot be written: one line says which directory, and what to do, and nothing was touched.
 func TestReadOnlyDirectoryIsRefused(t *testing.T) {
 	s, dir := newStore(t, withSnapshots)
