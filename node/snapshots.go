@@ -212,7 +212,7 @@ func (s *snapshots) Restore() {
 		case errors.Is(answer.Err, errStopped):
 			return
 		case answer.Err != nil:
-			s.logger.Error("a snapshot that was fetched is not what it was offered as: another one is tried", "height", s.meta.Height(), "error", answer.Err)
+			s.logger.Error("a snapshot that was fetched cannot be taken over: one is fetched again", "height", s.meta.Height(), "error", answer.Err)
 			s.forget((*store.SnapshotReceiver).Abort)
 		case answer.State == nil:
 			s.forget((*store.SnapshotReceiver).Abort)
@@ -224,11 +224,8 @@ func (s *snapshots) Restore() {
 	})
 }
 
-// commitRetry is how long a commit of a restored snapshot waits before it is tried again: the disk may be full.
-const commitRetry = 2 * time.Second
-
-// takeOver restores what was received, and makes it this replica's own snapshot. Only when that is durable the driver hears
-// of it: a restart stands where the driver does.
+// takeOver restores what was received, and makes it this replica's own snapshot. Only when that is durable the executor goes
+// on from there and the driver hears of it: a restart stands where they do.
 func (s *snapshots) takeOver() (*hotstuff.Restored, error) {
 	f, err := s.receiver.Open()
 	if err != nil {
@@ -238,22 +235,17 @@ func (s *snapshots) takeOver() (*hotstuff.Restored, error) {
 	if err := errors.Join(out.err, f.Close()); err != nil || out.head == nil {
 		return nil, err
 	}
-	for {
-		meta, err := s.receiver.Commit()
-		if err == nil {
-			s.keeping.put(func() error {
-				s.keeper.stands(out.head, meta.Bytes)
-				return s.tell(nil, s.keeper.Prune())
-			})
-			return out.head.restored(s.meta.Certificate), nil
-		}
-		s.logger.Warn("cannot keep a snapshot that was taken over: tried again", "error", err)
-		select {
-		case <-time.After(commitRetry):
-		case <-s.stop:
-			return nil, errStopped
-		}
+	meta, err := s.receiver.Commit()
+	if meta.Certificate == nil {
+		return nil, err // the executor waits for the next one
 	}
+	_ = s.tell(nil, err)
+	s.executor.adopt(out.head)
+	s.keeping.put(func() error {
+		s.keeper.stands(out.head, meta.Bytes)
+		return s.tell(nil, s.keeper.Prune())
+	})
+	return out.head.restored(s.meta.Certificate), nil
 }
 
 // keptIn is a store as a Keeper sees it.
