@@ -5,6 +5,7 @@ import (
 	"io"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hotstuffd/hotstuffd/api/wire"
@@ -26,6 +27,7 @@ type snapshots struct {
 	states  chan stateAsked // to be digested
 	keeping *worker[func() error]
 	keeper  *Keeper
+	waiting atomic.Int32 // states that were handed to the keeper, and that it has not taken yet
 
 	receiving *worker[func()]
 	receiver  *store.SnapshotReceiver // the receiving goroutine's; nil: there is none
@@ -38,8 +40,8 @@ type stateAsked struct {
 	answer chan<- Applied // nil: of a checkpoint
 }
 
-// statesMax is how many frozen states wait to be digested before the executor waits for that: each costs a copy of
-// what is written meanwhile.
+// statesMax is how many frozen states wait to be digested before the executor waits for that, and how many for the keeper
+// before further ones pass it by, as while it writes a large snapshot: each costs a copy of what is written meanwhile.
 const statesMax = 2
 
 func newSnapshots(s *store.Store, l wire.Limits, cfg KeeperConfig, holds *Holds, now func() qc.Ticks, in *inbox, logger *slog.Logger,
@@ -92,11 +94,24 @@ func (s *snapshots) digest() {
 				continue
 			}
 			s.inbox.answer(Checkpointed{a.state.Checkpoint()})
-			s.keeping.put(func() error { return s.tell(s.keeper.Executed(a.state)) })
+			s.offer(a.state)
 		case <-s.stop:
 			return
 		}
 	}
+}
+
+// offer hands a state to the keeper, unless that is behind: then the next one that is due will do.
+func (s *snapshots) offer(state *State) {
+	if s.waiting.Add(1) > statesMax {
+		s.waiting.Add(-1)
+		state.Release()
+		return
+	}
+	s.keeping.put(func() error {
+		s.waiting.Add(-1)
+		return s.tell(s.keeper.Executed(state))
+	})
 }
 
 // keep runs the keeper.
