@@ -188,7 +188,7 @@ func (d *Driver) stepTransfer(now qc.Ticks) {
 	}
 	w := want{applied: d.pool.Applied()}
 	if at, ok := d.pool.Starved(); ok {
-		w.needs = at
+		w.needs, w.payload = at, true
 	} else if d.core.Fetching() {
 		w.needs = d.core.Tree().Committed().Block.Height + 1
 	}

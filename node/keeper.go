@@ -29,6 +29,7 @@ type Keeper struct {
 	taken     []snapshotTaken             // from the floor up, ascending; the last is the newest snapshot
 	weight    uint64                      // of the log up to the newest, bytes
 	size      int64                       // bytes of the newest
+	unnoted   bool                        // the last Prune had to wait for the note of a commit
 }
 
 // KeeperConfig says how often snapshots are taken, and how much log is kept below them.
@@ -107,11 +108,11 @@ func (k *Keeper) stands(h *stateHead, size int64) {
 // Executed takes the state of a checkpoint, which is the keeper's to release.
 // Expected errors: the store's. Nothing else depends on the snapshot that has failed: the next state that is due is tried.
 func (k *Keeper) Executed(s *State) (*store.SnapshotMeta, error) {
-	if !s.Writable() || !k.due(s) {
+	// One that waits for its certificate stays: where certificates are slower than checkpoints, none would ever become a snapshot.
+	if !s.Writable() || k.candidate != nil || !k.due(s) {
 		s.Release()
 		return nil, nil
 	}
-	k.drop()
 	k.candidate = s
 	return k.try()
 }
@@ -134,10 +135,16 @@ func (k *Keeper) Certified(cert *qc.CheckpointCertificate) (*store.SnapshotMeta,
 	if k.certs = append(k.certs, cert); len(k.certs) > certsMax {
 		k.certs = slices.Delete(k.certs, 0, 1)
 	}
+	if k.unnoted {
+		if err := k.Prune(); err != nil {
+			return nil, err
+		}
+	}
 	return k.try()
 }
 
-// try takes the snapshot once its state is certified. A state that is never certified gives way to the next that is due.
+// try takes the snapshot once its state is certified. One that a higher certificate has passed never is: it makes room for
+// the next that is due.
 func (k *Keeper) try() (*store.SnapshotMeta, error) {
 	s := k.candidate
 	if s == nil {
@@ -146,6 +153,9 @@ func (k *Keeper) try() (*store.SnapshotMeta, error) {
 	cp := s.Checkpoint()
 	i := slices.IndexFunc(k.certs, func(c *qc.CheckpointCertificate) bool { return c.Checkpoint.Height == cp.Height })
 	if i < 0 {
+		if n := len(k.certs); n > 0 && k.certs[n-1].Checkpoint.Height > cp.Height {
+			k.drop()
+		}
 		return nil, nil
 	}
 	defer k.drop()
@@ -192,8 +202,9 @@ func (k *Keeper) Prune() error {
 	if i < 0 {
 		return nil
 	}
-	if _, noted, err := k.store.CommittedID(at); !noted || err != nil {
-		return err // it is noted with the next vote, and the next snapshot prunes
+	_, noted, err := k.store.CommittedID(at)
+	if k.unnoted = !noted; k.unnoted || err != nil {
+		return err // it is noted with the next vote, and the next certificate prunes
 	}
 	if err := k.store.Prune(at, k.taken[i].lanes); err != nil {
 		return err

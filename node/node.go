@@ -174,7 +174,7 @@ func (n *Node) connect(o Options, a Assembled, genesis *blocktree.Block, identit
 	})
 	n.executor = newExecutor(machine, func(h qc.Height) { n.inbox.answer(Executed{Height: h}) }, n.snapshots.digestState,
 		func(x *executor) error {
-			return Begin(machine, n.disk, wireLimits, a.Base, a.ReplayTo, n.stop, x.cameTo)
+			return Begin(machine, n.disk, wireLimits, a.Base, a.ReplayTo, n.stop, func(h qc.Height) { x.cameTo(h, machine.block) })
 		})
 	n.snapshots.executor = n.executor
 	if err := n.snapshots.recover(a.Core.Certified()); err != nil {

@@ -72,21 +72,25 @@ func (p *peers) Frame(from qc.NodeID, class hsnet.Class, frame []byte) {
 			return
 		}
 		p.inbox.put(ReceivedBatch{From: from, Batch: batch}, len(m.Blob))
-	case *hotstuff.Chunk:
-		verified, err := p.verifiers.verify(p.window(), from, m)
-		if err != nil {
-			p.dropped.add(from, err)
-			return
-		}
-		p.inbox.put(Received{verified}, len(m.Data))
 	case hotstuff.Message:
 		verified, err := p.verifiers.verify(p.window(), from, m)
 		if err != nil {
 			p.dropped.add(from, err)
 			return
 		}
-		p.inbox.put(Received{verified}, 0)
+		p.inbox.put(Received{verified}, weightOf(m))
 	}
+}
+
+// weightOf is what the large ones among messages count for the bound of the inbox: they come whether they were asked for or not.
+func weightOf(m hotstuff.Message) int {
+	switch m := m.(type) {
+	case *hotstuff.Chunk:
+		return len(m.Data)
+	case *hotstuff.SnapshotOffer:
+		return len(m.Chunks) * len(m.Chunks[0])
+	}
+	return 0
 }
 
 // PeerUp implements hsnet.Handler.

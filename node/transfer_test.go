@@ -202,7 +202,8 @@ func TestTransferLeavesOutTheBad(t *testing.T) {
 	}
 	x.expect("all were late too often: all are asked anew", x.step(chunkTime), "all: above 10?")
 	x.offered(o, 1, 2, 3)
-	x.expect("the same will do", x.step(chooseAfter), "receive 128")
+	x.expect("others get their time first", x.step(chooseAfter), "all: above 10?")
+	x.expect("the same will do", x.step(askEvery-chooseAfter), "receive 128")
 	x.t.onOpened(root(o), []int{0, 2, 3}, false)
 	x.expect("what has come stays", x.step(1), "n1: 128/0?, n2: 128/2?, n3: 128/3?")
 }
@@ -247,4 +248,90 @@ func TestTransferTriesAnother(t *testing.T) {
 	if x.t.phase != transferIdle {
 		t.Errorf("phase %d at the end", x.t.phase)
 	}
+}
+
+// A liar who offers one thing after the other does not have all its turns: whoever's offer came to nothing gives way to
+// those whose did not, and others get more time to offer something, too.
+func TestTransferLeavesLiarsBehind(t *testing.T) {
+	x := newTransferTest(t)
+	x.pruned(100, 1, 2, 3)
+	x.expect("asks", x.step(1), "all: above 10?")
+	honest := offer(128, 1, "honest")
+	for range offersMax {
+		x.offered(offer(128, 1, "nobody has it"), 6)
+	}
+	x.offered(honest, 1, 2)
+	x.expect("who repeats himself is one", x.step(chooseAfter), "receive 128")
+	if x.t.root != root(honest) {
+		t.Error("an offer that one peer has made four times is preferred to that of two")
+	}
+	x.t.end()
+	x.t.take()
+
+	for round := range 3 {
+		x.pruned(100, 1, 2, 3)
+		x.expect("asks", x.step(1), "all: above 10?")
+		lie := offer(512, 1, fmt.Sprint("lie ", round))
+		x.offered(lie, 6)
+		if round > 0 {
+			x.expect("a liar alone is not good enough yet", x.step(chooseAfter), "all: above 10?")
+			x.offered(honest, 1)
+			x.expect("and then another is better", x.step(chooseAfter), "receive 128")
+			x.t.end()
+			x.t.take()
+			continue
+		}
+		x.offered(honest, 1)
+		x.expect("nobody knows that it is a lie: it is higher", x.step(chooseAfter), "receive 512")
+		x.t.onOpened(x.t.root, []int{0}, false)
+		x.expect("it is fetched", x.step(1), "n6: 512/0?")
+		x.t.onChunk(6, &hotstuff.Chunk{Height: 512})
+		x.expect("it does not come", x.step(1), "all: above 10?")
+		x.t.end()
+		x.t.take()
+	}
+	for range 3 {
+		x.pruned(100, 1, 2, 3)
+		x.step(1)
+		x.offered(offer(512, 1, "another lie"), 6)
+		x.step(chooseAfter)
+		if x.t.phase == transferAsking {
+			x.step(askEvery)
+		}
+		x.expect("nobody else offers anything", fmt.Sprint(x.t.phase == transferOpening), "true")
+		x.t.end()
+		x.t.take()
+	}
+}
+
+// A log that begins with a block has the block, and not its batches: who lacks a batch is told so by that floor.
+func TestTransferOfABatchAtTheFloor(t *testing.T) {
+	x := newTransferTest(t)
+	x.pruned(11, 1, 2, 3)
+	x.expect("they have the block", x.step(1), "")
+	x.want.payload = true
+	x.expect("they do not have its batches", x.step(1), "all: above 10?")
+}
+
+// When a restoration has failed there is no state that the log could go on from: the transfer goes on though nothing is
+// lacked any more.
+func TestTransferGoesOnAfterAFailedRestoration(t *testing.T) {
+	x := newTransferTest(t)
+	x.pruned(100, 1, 2, 3)
+	x.step(1)
+	lie, good := offer(512, 1, "lie"), offer(128, 1, "good")
+	take := func(o *hotstuff.SnapshotOffer, by qc.NodeID) {
+		x.Helper()
+		x.offered(o, by)
+		x.expect("takes it", x.step(chooseAfter), fmt.Sprintf("receive %d", o.Certificate.Checkpoint.Height))
+		x.t.onOpened(root(o), nil, false)
+		x.expect("restores it", x.step(1), "restore")
+	}
+	take(lie, 6)
+	x.want = want{applied: 10}
+	x.t.onRestored(root(lie), false, true)
+	x.expect("another one, although the log has come", x.step(1), "all: above 10?")
+	take(good, 1)
+	x.t.onRestored(root(good), true, false)
+	x.expect("and that was it", x.step(1), "")
 }
