@@ -3,6 +3,7 @@ package node
 import (
 	"errors"
 	"io"
+	"math"
 	"slices"
 
 	"github.com/hotstuffd/hotstuffd/api/wire"
@@ -42,8 +43,8 @@ type KeeperConfig struct {
 type SnapshotStore interface {
 	// WriteSnapshot makes what write writes a durable snapshot of the certified state.
 	WriteSnapshot(cert *qc.CheckpointCertificate, write func(io.Writer) error) (store.SnapshotMeta, error)
-	// KeepSnapshots removes all snapshots below a height.
-	KeepSnapshots(from qc.Height) error
+	// HoldSnapshots has newer ones leave those from a height up, within the store's bound.
+	HoldSnapshots(from qc.Height)
 	// CommittedID tells whether the commit of a height is on disk.
 	CommittedID(qc.Height) (id qc.BlockID, ok bool, err error)
 	// Prune forgets the log below a height whose commit is on disk, after whose block the lanes stand as given.
@@ -59,8 +60,7 @@ type snapshotTaken struct {
 const (
 	// certsMax bounds the certificates that are remembered: one may come before its state does here.
 	certsMax = 16
-	// snapshotsKept are kept, and up to snapshotsHeld while peers fetch older ones, or the log above them.
-	snapshotsKept = 2
+	// snapshotsHeld is the store's bound: as many are kept while peers fetch older ones, or the log above them.
 	snapshotsHeld = 4
 )
 
@@ -162,6 +162,11 @@ func (k *Keeper) try() (*store.SnapshotMeta, error) {
 	if k.certs[i].Checkpoint != cp {
 		return nil, nil // the core halts over it
 	}
+	if held, ok := k.holds.least(k.now()); ok {
+		k.store.HoldSnapshots(k.snapshotAtOrBelow(held))
+	} else {
+		k.store.HoldSnapshots(math.MaxUint64)
+	}
 	meta, err := k.store.WriteSnapshot(k.certs[i], func(w io.Writer) error { _, err := s.WriteTo(w); return err })
 	if err != nil {
 		return nil, err
@@ -180,8 +185,8 @@ func (k *Keeper) drop() {
 // Close releases what the keeper holds.
 func (k *Keeper) Close() { k.drop() }
 
-// Prune forgets the log and the snapshots that are not needed: below the newest snapshot less Retain blocks, and not
-// below what a peer is fetching, as long as that is one of the newest snapshotsHeld.
+// Prune forgets the log that is not needed: below the newest snapshot less Retain blocks, and not below what a peer is
+// fetching, as long as that is one of the newest snapshotsHeld.
 func (k *Keeper) Prune() error {
 	n := len(k.taken)
 	if n == 0 {
@@ -189,13 +194,8 @@ func (k *Keeper) Prune() error {
 	}
 	newest := k.taken[n-1].height
 	below := newest - min(newest, k.cfg.Retain)
-	keep := k.taken[max(0, n-snapshotsKept)].height
 	if held, ok := k.holds.least(k.now()); ok {
-		held = max(held, k.taken[max(0, n-snapshotsHeld)].height)
-		below, keep = min(below, held), min(keep, held)
-	}
-	if err := k.store.KeepSnapshots(k.snapshotAtOrBelow(keep)); err != nil {
-		return err
+		below = min(below, max(held, k.taken[max(0, n-snapshotsHeld)].height))
 	}
 	at := k.snapshotAtOrBelow(below)
 	i := slices.IndexFunc(k.taken, func(t snapshotTaken) bool { return t.height == at })

@@ -23,8 +23,8 @@ func (k *keptNowhere) WriteSnapshot(cert *qc.CheckpointCertificate, write func(i
 	return store.SnapshotMeta{Certificate: cert}, write(io.Discard)
 }
 
-// KeepSnapshots implements SnapshotStore.
-func (k *keptNowhere) KeepSnapshots(qc.Height) error { return nil }
+// HoldSnapshots implements SnapshotStore.
+func (k *keptNowhere) HoldSnapshots(qc.Height) {}
 
 // CommittedID implements SnapshotStore.
 func (k *keptNowhere) CommittedID(h qc.Height) (id qc.BlockID, ok bool, err error) {

@@ -266,9 +266,6 @@ func (s *snapshots) takeOver() (*hotstuff.Restored, error) {
 // keptIn is a store as a Keeper sees it.
 type keptIn struct{ *store.Store }
 
-// KeepSnapshots implements SnapshotStore.
-func (k keptIn) KeepSnapshots(qc.Height) error { return nil }
-
 // WriteSnapshot implements SnapshotStore.
 func (k keptIn) WriteSnapshot(cert *qc.CheckpointCertificate, write func(io.Writer) error) (store.SnapshotMeta, error) {
 	w, err := k.CreateSnapshot(cert.Checkpoint.Height)

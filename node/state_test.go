@@ -145,4 +145,3 @@ func TestExecutorWaitsForASnapshot(t *testing.T) {
 		t.Errorf("done %v, who waited for a block that the snapshot has passed is told so: %v", a.done, told)
 	}
 }
-

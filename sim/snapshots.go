@@ -67,10 +67,17 @@ func (d *disk) SnapshotChunk(h qc.Height, index int) ([]byte, error) {
 	return s.data[from:min(len(s.data), from+store.SnapshotChunkBytes)], nil
 }
 
-// keep adds a snapshot, in order of height.
+// keep adds a snapshot, in order of height, and lets older ones go as package store does.
 func (d *disk) keep(s *snapshot) {
 	d.snapshots = append(d.snapshots, s)
 	slices.SortFunc(d.snapshots, func(a, b *snapshot) int { return int(a.meta.Height()) - int(b.meta.Height()) })
+	var kept []*snapshot
+	for i, s := range d.snapshots {
+		if newer := len(d.snapshots) - 1 - i; newer < 2 || newer < 4 && s.meta.Height() >= d.held {
+			kept = append(kept, s)
+		}
+	}
+	d.snapshots = kept
 }
 
 // kept is a replica's disk as its keeper writes it.
@@ -94,12 +101,8 @@ func (k kept) WriteSnapshot(cert *qc.CheckpointCertificate, write func(io.Writer
 	return s.meta, nil
 }
 
-// KeepSnapshots implements node.SnapshotStore.
-func (k kept) KeepSnapshots(from qc.Height) error {
-	d := k.l.r.disk
-	d.snapshots = slices.DeleteFunc(d.snapshots, func(s *snapshot) bool { return s.meta.Height() < from })
-	return nil
-}
+// HoldSnapshots implements node.SnapshotStore.
+func (k kept) HoldSnapshots(from qc.Height) { k.l.r.disk.held = from }
 
 // CommittedID implements node.SnapshotStore.
 func (k kept) CommittedID(h qc.Height) (qc.BlockID, bool, error) { return k.l.r.disk.CommittedID(h) }

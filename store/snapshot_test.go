@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -208,6 +209,26 @@ func TestSnapshotsSurvive(t *testing.T) {
 	if got, want := snapshotFiles(t, dir), []string{"00000008.meta", "00000008.snap", "00000009.meta", "00000009.snap"}; !slices.Equal(got, want) {
 		t.Errorf("files %v, want %v", got, want)
 	}
+}
+
+// Snapshots that somebody is reading outlive newer ones, within a bound, until they are held no more.
+func TestHeldSnapshotsStay(t *testing.T) {
+	s, _ := newStore(t, withSnapshots)
+	after := func(height qc.Height, want ...qc.Height) {
+		t.Helper()
+		_, err := take(s, height)
+		must(t, err)
+		listed(t, s, want...)
+	}
+	after(1, 1)
+	after(2, 2, 1)
+	after(3, 3, 2)
+	s.HoldSnapshots(2)
+	after(4, 4, 3, 2)
+	after(5, 5, 4, 3, 2)
+	after(6, 6, 5, 4, 3) // the bound
+	s.HoldSnapshots(math.MaxUint64)
+	after(7, 7, 6)
 }
 
 // An older one that comes late is not kept in place of a newer one.

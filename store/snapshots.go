@@ -22,6 +22,7 @@ type snapshots struct {
 	id         Identity
 	chunkBytes int64
 	list       atomic.Pointer[[]SnapshotMeta] // newest first; never changed, only replaced
+	held       *atomic.Uint64                 // the store's: from this height up, snapshotsHeld are kept
 
 	mu       sync.Mutex        // of the names in the directory, and of what follows
 	writer   *SnapshotWriter   // nil: none
@@ -30,7 +31,8 @@ type snapshots struct {
 
 const (
 	snapshotsDir  = "snapshots"
-	snapshotsKept = 2
+	snapshotsKept = 2 // the newest
+	snapshotsHeld = 4 // the newest, as long as they are held
 
 	dataSuffix = ".snap" // the bytes
 	metaSuffix = ".meta" // what they are
@@ -53,15 +55,19 @@ func snapshotHeight(name, suffix string) (height qc.Height, ok bool) {
 	return qc.Height(n), ok && err == nil && snapshotName(qc.Height(n), suffix) == name
 }
 
-func newSnapshots(o Options, dir string, id Identity) *snapshots {
-	x := &snapshots{fs: o.FS, dir: join(dir, snapshotsDir), id: id, chunkBytes: o.ChunkBytes}
+func newSnapshots(o Options, dir string, id Identity, held *atomic.Uint64) *snapshots {
+	x := &snapshots{fs: o.FS, dir: join(dir, snapshotsDir), id: id, chunkBytes: o.ChunkBytes, held: held}
 	x.list.Store(new([]SnapshotMeta))
 	return x
 }
 
+// HoldSnapshots has newer snapshots leave those from a height up, as long as they are among the newest four: somebody is
+// reading them. Of the others the newest two are kept. Without a call, and after a start, none is held.
+func (s *Store) HoldSnapshots(from qc.Height) { s.held.Store(uint64(from)) }
+
 // openSnapshots lists the snapshots and removes what a crash has left of others.
-func openSnapshots(o Options, dir string, id Identity) (*snapshots, error) {
-	x := newSnapshots(o, dir, id)
+func openSnapshots(o Options, dir string, id Identity, held *atomic.Uint64) (*snapshots, error) {
+	x := newSnapshots(o, dir, id, held)
 	names, err := x.fs.List(x.dir)
 	if errors.Is(err, fs.ErrNotExist) { // an older store
 		return x, x.fs.MkdirAll(x.dir)
@@ -168,7 +174,7 @@ func (x *snapshots) find(height qc.Height) (m SnapshotMeta, ok bool) {
 	return m, false
 }
 
-// place makes a snapshot of a temporary file whose bytes are synced, and then keeps the newest two. If it fails the file is
+// place makes a snapshot of a temporary file whose bytes are synced, and then keeps the newest two, and what is held. If it fails the file is
 // gone, unless it is placed and an older one could not be removed. x.mu is held.
 func (x *snapshots) place(temporary string, m *SnapshotMeta) (placed bool, err error) {
 	old, again := x.find(m.Height())
@@ -185,8 +191,10 @@ func (x *snapshots) place(temporary string, m *SnapshotMeta) (placed bool, err e
 	slices.SortFunc(list, newestFirst)
 	x.list.Store(&list)
 	var errs []error
-	for _, o := range list[min(len(list), snapshotsKept):] {
-		errs = append(errs, x.remove(o.Height()))
+	for i, o := range list {
+		if held := i < snapshotsHeld && uint64(o.Height()) >= x.held.Load(); i >= snapshotsKept && !held {
+			errs = append(errs, x.remove(o.Height()))
+		}
 	}
 	return true, errors.Join(errs...)
 }

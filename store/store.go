@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"sync"
 	"sync/atomic"
 
@@ -57,6 +58,7 @@ type Store struct {
 	payload *payload
 
 	snapshots *snapshots
+	held      atomic.Uint64 // HoldSnapshots
 	floor     floor
 	pruning   pruning
 
@@ -120,7 +122,7 @@ func (s *Store) open(o Options) (err error) {
 	if s.payload, err = openPayload(o, s.dir, s.id, known, &s.floor); err != nil {
 		return err
 	}
-	if s.snapshots, err = openSnapshots(o, s.dir, s.id); err != nil {
+	if s.snapshots, err = openSnapshots(o, s.dir, s.id, &s.held); err != nil {
 		return err
 	}
 	return raiseFormat(o.FS, s.dir, s.id)
@@ -182,6 +184,7 @@ func newStore(dir string, id Identity, o Options) (*Store, error) {
 		return nil, fmt.Errorf("store: %s: %w", dir, err)
 	}
 	s := &Store{dir: dir, id: id, options: o, lock: lock, reserve: newReserve(o, dir), genesis: blocktree.Genesis(id.Chain, id.Epoch, id.Limits.Nodes)}
+	s.held.Store(math.MaxUint64)
 	s.genesis.ID() // computed once: the block is shared
 	return s, nil
 }
