@@ -6,6 +6,7 @@ import (
 	"github.com/hotstuffd/hotstuffd/blocktree"
 	"github.com/hotstuffd/hotstuffd/pacemaker"
 	"github.com/hotstuffd/hotstuffd/qc"
+	"github.com/hotstuffd/hotstuffd/qc/peers"
 )
 
 // Config is a replica's part in the protocol. Limits and Leaders are fixed by genesis; Timing is this replica's own.
@@ -62,7 +63,6 @@ type Core struct {
 
 	now      qc.Ticks
 	wall     int64
-	peerUp   []bool // false also before the first contact
 	peerDown []bool // known to be down
 	heavy    bool   // views are paced
 
@@ -89,6 +89,8 @@ type Core struct {
 	led        led
 	fetches    []fetch // wanted, highest view first. Bound: fetchesMax
 	asking     asking
+	peers      *peers.Peers // as sources of blocks
+	askedAt    []qc.Ticks   // when each peer was last asked for blocks; 0: it has answered
 
 	request     rejoinRequest // while the replica rejoins
 	checkpoints checkpoints
@@ -124,7 +126,8 @@ func New(cfg Config, rec Recovered, at Tick) (*Core, error) {
 	c := &Core{
 		cfg: cfg, tree: tree, now: at.Now, wall: at.Wall,
 		safety:   safety{state: rec.Safety, committee: cfg.Committee, self: cfg.Self, signer: cfg.Signer, identity: cfg.Identity},
-		peerUp:   make([]bool, n),
+		peers:    peers.New(cfg.Self, n),
+		askedAt:  make([]qc.Ticks, n),
 		peerDown: make([]bool, n),
 		orphans:  make(map[qc.NodeID]*blocktree.Block),
 		votes:    make([][]qc.Vote, n),
@@ -316,7 +319,8 @@ func (c *Core) onPeer(p Peer) {
 	if !c.cfg.Committee.Has(p.ID) || p.ID == c.cfg.Self {
 		return
 	}
-	c.peerUp[p.ID], c.peerDown[p.ID] = p.Up, !p.Up
+	c.peers.SetUp(p.ID, p.Up)
+	c.peerDown[p.ID] = !p.Up
 	if p.Up && c.Rejoining() {
 		c.send(p.ID, &RejoinRequest{Nonce: c.safety.state.Nonce})
 	}

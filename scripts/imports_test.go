@@ -20,10 +20,11 @@ type layer struct {
 var architecture = []layer{
 	// The protocol: pure step functions, see pure.
 	{pkg: "qc"},
+	{pkg: "qc/peers", imports: "qc"},
 	{pkg: "blocktree", imports: "qc"},
 	{pkg: "pacemaker", imports: "qc"},
-	{pkg: "hotstuff", imports: "qc blocktree pacemaker"},
-	{pkg: "mempool", imports: "qc blocktree"},
+	{pkg: "hotstuff", imports: "qc qc/peers blocktree pacemaker"},
+	{pkg: "mempool", imports: "qc qc/peers blocktree"},
 
 	// The application: knows nothing of the engine.
 	{pkg: "app/snapshot"},
@@ -58,7 +59,7 @@ var architecture = []layer{
 
 // pure lists the packages that are functions of their inputs: what the simulator runs, and what must give the same
 // result from the same inputs on every replica.
-var pure = []string{"qc", "blocktree", "pacemaker", "hotstuff", "mempool"}
+var pure = []string{"qc", "qc/peers", "blocktree", "pacemaker", "hotstuff", "mempool"}
 
 // pureImports is all that pure packages may import besides each other: nothing that has a clock, a goroutine, a lock, a
 // file, a socket or a source of random numbers behind it.

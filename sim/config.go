@@ -21,7 +21,9 @@ type Config struct {
 	Pacemaker config.Pacemaker
 	Mempool   config.Mempool
 
-	StartWithin qc.Ticks // replicas start within this time
+	StartWithin qc.Ticks               // replicas start within this time
+	Late        map[qc.NodeID]qc.Ticks // but these at their own: what the others have done by then they must fetch
+	CrashAt     map[qc.NodeID]qc.Ticks // these crash at a time, and start again at once
 	Dead        []qc.NodeID
 	Byzantine   map[qc.NodeID]Behaviors
 	Corrupted   map[qc.NodeID]qc.Height // whose state goes wrong at a height

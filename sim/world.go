@@ -152,7 +152,14 @@ const eventsMax = 20_000_000
 func (w *World) run() {
 	for _, r := range w.replicas {
 		if !r.dead {
-			w.after(qc.Ticks(w.random.start.Uint64N(uint64(w.cfg.StartWithin)+1)), func() { r.start() })
+			after := qc.Ticks(w.random.start.Uint64N(uint64(w.cfg.StartWithin) + 1))
+			if late, ok := w.cfg.Late[r.id]; ok {
+				after = late
+			}
+			w.after(after, func() { r.start() })
+			if at, ok := w.cfg.CrashAt[r.id]; ok {
+				w.after(at, func() { r.crash() })
+			}
 		}
 	}
 	for _, c := range w.clients {
