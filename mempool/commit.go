@@ -185,11 +185,12 @@ func (p *Pool) Restored(height qc.Height, lanes blocktree.Lanes) {
 // Applied returns the height of the last block that was executed, or restored.
 func (p *Pool) Applied() qc.Height { return p.applied }
 
-// Starved returns the height of the committed block that execution waits for because batches of it are missing.
+// Starved returns the height of the committed block that execution waits for because batches of it are on no disk here.
 func (p *Pool) Starved() (at qc.Height, ok bool) {
 	q := &p.commits
-	if q.emitted == len(q.queue) {
+	if q.emitted >= q.resolved {
 		return 0, false
 	}
-	return q.queue[q.emitted].block.Height, true
+	c := q.queue[q.emitted]
+	return c.block.Height, slices.ContainsFunc(c.items, (*item).fetching)
 }
