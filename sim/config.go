@@ -59,6 +59,9 @@ type Config struct {
 	Clients Clients
 
 	Snapshots node.KeeperConfig // when replicas take them, and what they keep of the log
+	// SnapshotsApart has replicas take them at different heights, and Byzantine ones at every checkpoint: few offers are
+	// alike, and the highest are a liar's.
+	SnapshotsApart bool
 
 	Costs    *Costs   // what work costs; nil: nothing
 	Events   int      // a run with more of them fails: it does not move on; at least eventsMax

@@ -36,7 +36,7 @@ func (x *executor) begin(l *life, a node.Assembled) error {
 	}
 	x.machine = node.NewMachine(w.newApplication(l.r), w.root, config)
 	x.machine.OnCheckpoint(x.checkpoint)
-	x.keeper = node.NewKeeper(kept{l}, w.cfg.Snapshots, l.holds, func() qc.Ticks { return w.now })
+	x.keeper = node.NewKeeper(kept{l}, l.r.keeping(), l.holds, func() qc.Ticks { return w.now })
 	if err := x.keeper.Recover(reader{l.r.disk, l}, w.limits, a.Core.Certified(), func(h qc.Height, err error) {
 		w.fail("snapshot", "%v finds its snapshot of height %d damaged: %v", l.r.id, h, err)
 	}); err != nil {

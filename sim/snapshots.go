@@ -191,7 +191,20 @@ func (s *shots) Abort() {
 	s.later(1, func() { s.part, s.l.r.disk.partial = nil, nil })
 }
 
-// Restore implements node.Snapshots.
+// keeping is when a replica takes snapshots.
+func (r *replica) keeping() node.KeeperConfig {
+	c := r.w.cfg.Snapshots
+	switch {
+	case !r.w.cfg.SnapshotsApart:
+	case r.mind != nil:
+		c.Bytes = 1
+	default:
+		c.Bytes += c.Bytes / 3 * uint64(r.id)
+	}
+	return c
+}
+
+// Restore implements node.Snapshots. The power may fail when the snapshot is durable and nothing else is that follows.
 func (s *shots) Restore() {
 	s.later(s.l.r.syncTime(), func() {
 		if s.part == nil {
@@ -217,6 +230,10 @@ func (s *shots) Restore() {
 			r.w.trace.note(r.w.now, "%v takes over the snapshot of height %d", r.id, cert.Checkpoint.Height)
 		}
 		s.part, r.disk.partial = nil, nil
+		if taken && !r.w.calm && r.w.random.crash.IntN(4) == 0 {
+			r.crash()
+			return
+		}
 		s.l.take(answer)
 	})
 }
