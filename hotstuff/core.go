@@ -50,7 +50,8 @@ type Recovered struct {
 	Below     []*blocktree.Block        // ancestors of Committed in ascending order, as many as Leaders.Depth
 	Above     []*blocktree.Block        // other blocks stored, in ascending order of height
 	Certified *qc.CheckpointCertificate // the highest known; nil before the first
-	// Unnoted are commits up to Committed that are not on disk as such, in ascending order: a snapshot shows them.
+	// Unnoted are commits up to Committed that are not on disk as such, in ascending order: a snapshot shows them. Nor need
+	// Committed and Below be on disk as blocks, then.
 	Unnoted []CommitRecord
 }
 
@@ -152,6 +153,9 @@ func New(cfg Config, rec Recovered, at Tick) (*Core, error) {
 	}
 	if err := c.reconsider(rec.Above); err != nil {
 		return nil, err
+	}
+	if len(rec.Unnoted) > 0 {
+		c.persistRoot(rec.Committed, rec.Below)
 	}
 	c.repeat()
 	return c, c.settle()

@@ -103,6 +103,9 @@ func (s *Server) committed(from qc.Height) ([]*blocktree.Block, error) {
 			break
 		}
 		b, err := s.Store.Block(id)
+		if errors.Is(err, store.ErrNotFound) {
+			break // pruned since
+		}
 		if err != nil {
 			return nil, err
 		}

@@ -61,6 +61,9 @@ type Config struct {
 	Clients Clients
 
 	Snapshots node.KeeperConfig // when replicas take them, and what they keep of the log
+	// SnapshotsApart has replicas take them at different heights, and Byzantine ones at every checkpoint: few offers are
+	// alike, and the highest are a liar's.
+	SnapshotsApart bool
 
 	Devices  Devices  // real stores under the correct replicas, none of which may lose its disk; nil: the simulated disks alone
 	Costs    *Costs   // what work costs; nil: nothing

@@ -34,7 +34,7 @@ func (x *executor) begin(l *life, a node.Assembled) error {
 	x.app = w.newApplication(l.r)
 	x.machine = node.NewMachine(x.app, w.root, config)
 	x.machine.OnCheckpoint(func() { x.checkpoint(x.machine.Freeze()) })
-	x.keeper = node.NewKeeper(kept{l}, w.keeping(), l.holds, func() qc.Ticks { return w.now })
+	x.keeper = node.NewKeeper(kept{l}, l.r.keeping(), l.holds, func() qc.Ticks { return w.now })
 	if err := x.keeper.Recover(l.stored(), w.limits, a.Core.Certified(), func(h qc.Height, err error) {
 		w.fail("snapshot", "%v finds its snapshot of height %d damaged: %v", l.r.id, h, err)
 	}); err != nil {

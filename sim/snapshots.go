@@ -119,14 +119,6 @@ func (k kept) Prune(floor qc.Height, lanes blocktree.Lanes) error {
 	return nil
 }
 
-// keeping is when replicas take snapshots: never on devices, which do not know of them.
-func (w *World) keeping() node.KeeperConfig {
-	if w.cfg.Devices != nil {
-		return node.KeeperConfig{Bytes: 1 << 62}
-	}
-	return w.cfg.Snapshots
-}
-
 // prune hides what lies below a floor from the replica and its peers. The checks still see it.
 func (d *disk) prune(floor qc.Height, lanes blocktree.Lanes) {
 	if floor > d.floor {
@@ -202,7 +194,22 @@ func (s *shots) Abort() {
 	s.later(1, func() { s.part, s.l.r.disk.partial = nil, nil })
 }
 
-// Restore implements node.Snapshots.
+// keeping is when a replica takes snapshots.
+func (r *replica) keeping() node.KeeperConfig {
+	c := r.w.cfg.Snapshots
+	switch {
+	case r.w.cfg.Devices != nil:
+		c.Bytes = 1 << 62 // devices do not know of snapshots
+	case !r.w.cfg.SnapshotsApart:
+	case r.mind != nil:
+		c.Bytes = 1
+	default:
+		c.Bytes += c.Bytes / 3 * uint64(r.id)
+	}
+	return c
+}
+
+// Restore implements node.Snapshots. The power may fail when the snapshot is durable and nothing else is that follows.
 func (s *shots) Restore() {
 	s.later(s.l.r.syncTime(), func() {
 		if s.part == nil {
@@ -228,6 +235,10 @@ func (s *shots) Restore() {
 			r.w.trace.note(r.w.now, "%v takes over the snapshot of height %d", r.id, cert.Checkpoint.Height)
 		}
 		s.part, r.disk.partial = nil, nil
+		if taken && !r.w.calm && r.w.random.crash.IntN(4) == 0 {
+			r.crash()
+			return
+		}
 		s.l.take(answer)
 	})
 }

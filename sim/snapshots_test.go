@@ -32,6 +32,7 @@ func TestForgottenReplicaIsBroughtUp(t *testing.T) {
 		if seed%2 == 1 {
 			c.Leaders = "reputation"
 		}
+		c.SnapshotsApart = seed%3 > 0
 		forgetful := qc.NodeID(seed % 7)
 		c.Forgetful, c.DiskLosses = &forgetful, sim.Rate{Every: 2 * qc.TicksPerSecond}
 		c.Byzantine = map[qc.NodeID]sim.Behaviors{qc.NodeID((seed + 3) % 7): sim.LieInSync | sim.Replay}
