@@ -297,6 +297,9 @@ func (m *mind) flood() {
 
 // lie changes an answer to a request; nil says nothing.
 func (m *mind) lie(message any) any {
+	if lie := m.lieOfSnapshot(message); lie != nil {
+		return lie
+	}
 	if m.coin() {
 		return message
 	}
@@ -319,9 +322,8 @@ func (m *mind) lie(message any) any {
 		if x.Origin == m.r.id {
 			return m.forkBatch(x)
 		}
-		return nil
 	}
-	return m.lieOfSnapshot(message)
+	return nil
 }
 
 // forkBatch returns another batch at the same position of our lane.

@@ -222,6 +222,7 @@ func (s *shots) Restore() {
 		switch {
 		case err != nil:
 			answer.Err = err
+			r.w.counts.Spoilt++
 		case taken:
 			r.disk.keep(&snapshot{meta: part.meta, data: part.data})
 			answer.State = s.l.exec.machine.Restored(cert)

@@ -69,3 +69,25 @@ func TestLaggardIsBroughtUp(t *testing.T) {
 		t.Error("nobody took a snapshot over")
 	}
 }
+
+// TestSpoiltSnapshotsAreFoundOut: a liar offers a state with one byte changed, under the newest certificate, and no two others
+// offer the same, so that a laggard takes the liar's first; it notices, takes another, and goes on (S15).
+func TestSpoiltSnapshotsAreFoundOut(t *testing.T) {
+	var total sim.Counts
+	for seed := range uint64(ofCampaign(60, 24)) {
+		c := pruning(seed, 4)
+		c.SnapshotsApart = true
+		c.Crashes = sim.Rate{Every: qc.TicksPerSecond, For: 3 * qc.TicksPerSecond}
+		c.Clients.KeyValue = seed%2 == 0
+		c.Byzantine = map[qc.NodeID]sim.Behaviors{qc.NodeID(seed % 4): sim.LieInSync}
+		r := sim.Run(c, nil)
+		total.Add(r.Counts)
+		if r.Failure != nil {
+			t.Fatalf("seed %d: %v", seed, r.Failure)
+		}
+	}
+	t.Logf("%d snapshots taken over, %d were spoilt", total.Restored, total.Spoilt)
+	if total.Restored == 0 || total.Spoilt == 0 {
+		t.Errorf("%d snapshots were taken over, and %d found to be spoilt", total.Restored, total.Spoilt)
+	}
+}
