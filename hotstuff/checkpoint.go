@@ -31,6 +31,7 @@ type checkpoints struct {
 	repeated *qc.SignedCheckpoint // our newest one, until something as high is certified
 	due      qc.Ticks             // when it is sent again
 	heard    []qc.Height          // the highest that each peer has signed
+	reached  qc.Height            // the highest that f+1 peers have signed
 }
 
 const (
@@ -139,7 +140,10 @@ func (c *Core) onCheckpoint(m *CheckpointMessage, from qc.NodeID) error {
 	}
 	k, s := &c.checkpoints, *m.Signed
 	repeat := s.Checkpoint.Height <= k.heard[s.Signer]
-	k.heard[s.Signer] = max(k.heard[s.Signer], s.Checkpoint.Height)
+	if !repeat {
+		k.heard[s.Signer] = s.Checkpoint.Height
+		k.reached = reachedBy(k.heard, c.cfg.Committee.Faults()+1)
+	}
 	if s.Checkpoint.Height <= k.height() {
 		if repeat { // whoever repeats itself has not seen the certificate
 			c.send(from, &CheckpointMessage{Certificate: k.certified})
@@ -151,6 +155,19 @@ func (c *Core) onCheckpoint(m *CheckpointMessage, from qc.NodeID) error {
 	}
 	return nil
 }
+
+// reachedBy returns the highest height that so many of a list have come to.
+func reachedBy(heights []qc.Height, want int) qc.Height {
+	if want > len(heights) {
+		return 0
+	}
+	ordered := slices.Sorted(slices.Values(heights))
+	return ordered[len(ordered)-want]
+}
+
+// Reached returns the height of the highest checkpoint that f+1 peers have signed, as far as they have told: a correct replica has
+// come to it. Their signatures may be unchecked, so it is good for showing alone.
+func (c *Core) Reached() qc.Height { return c.checkpoints.reached }
 
 // keep adds a signature. One of another state at the same height takes the place of the older one, for its signer may have
 // been mended and started again; one that was found bad leaves its place taken, or each would cost another check.

@@ -95,19 +95,46 @@ func (v *Verifier) proposal(w Window, b *blocktree.Block) error {
 	if b.View+proposalsBehind < w.View {
 		return ErrStale
 	}
+	if err := v.form(b); err != nil {
+		return err
+	}
+	if !v.Signed(b) {
+		return ErrProposer
+	}
+	return v.certificates(b)
+}
+
+// Block checks all of a block that neither its parent nor its proposer's signature is needed for: form, limits and both
+// certificates.
+// Expected errors: ErrMessage, ErrJustify, ErrLimits, blocktree.ErrLinkage, and qc's.
+func (v *Verifier) Block(b *blocktree.Block) error {
+	if b.Epoch != v.committee.Epoch || !v.committee.Has(b.Proposer) {
+		return ErrMessage
+	}
+	if err := v.form(b); err != nil {
+		return err
+	}
+	return v.certificates(b)
+}
+
+// Signed tells whether a block has its proposer's signature.
+func (v *Verifier) Signed(b *blocktree.Block) bool {
+	return v.identities.Verify(b.Proposer, blocktree.SigningMessage(v.committee.Chain, b.ID()), b.Signature[:])
+}
+
+// form checks what a block says of itself.
+func (v *Verifier) form(b *blocktree.Block) error {
 	if err := blocktree.CheckLinkage(b); err != nil {
 		return err
 	}
 	if err := v.checkEntry(b); err != nil {
 		return err
 	}
-	if err := v.checkLimits(b); err != nil {
-		return err
-	}
-	id := b.ID()
-	if !v.identities.Verify(b.Proposer, blocktree.SigningMessage(v.committee.Chain, id), b.Signature[:]) {
-		return ErrProposer
-	}
+	return v.checkLimits(b)
+}
+
+// certificates checks the certificates in a block.
+func (v *Verifier) certificates(b *blocktree.Block) error {
 	if err := v.certs.QC(&b.Justify); err != nil {
 		return err
 	}

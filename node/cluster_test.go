@@ -90,7 +90,8 @@ type cluster struct {
 	nodes   []*node.Node
 	cancel  []context.CancelFunc
 	done    []chan error
-	wrong   map[int]bool // replicas whose application is not deterministic
+	wrong   map[int]bool                   // replicas whose application is not deterministic
+	storage func(i int, s *config.Storage) // nil: as it comes
 }
 
 func newCluster(t *testing.T, n int) *cluster {
@@ -152,6 +153,9 @@ func (c *cluster) start(i int) {
 	cfg := config.Default()
 	cfg.Home = c.home(i)
 	cfg.Net.Listen = c.genesis.Nodes[i].Address
+	if c.storage != nil {
+		c.storage(i, &cfg.Storage)
+	}
 	level := slog.LevelWarn
 	if os.Getenv("NODE_TEST_LOG") != "" {
 		level = slog.LevelDebug

@@ -3,6 +3,7 @@ package node
 import (
 	"io"
 	"sync"
+	"sync/atomic"
 
 	"github.com/hotstuffd/hotstuffd/api/wire"
 	"github.com/hotstuffd/hotstuffd/app"
@@ -30,7 +31,8 @@ type executor struct {
 
 	newest [recentBlocks]recentBlock // by height modulo its length
 
-	progress *watermark // the height of the last executed block
+	progress *watermark    // the height of the last executed block
+	restored atomic.Uint64 // the height of the newest state that was restored: up to there the log on disk may have gaps
 }
 
 // recentBlocks is how many executed blocks the executor can name. The note on disk that they are committed comes with the
@@ -150,6 +152,7 @@ func (x *executor) takeOver(r *restoration) {
 // adopt goes on from the snapshot that was taken over, when it is durable.
 func (x *executor) adopt(head *stateHead) {
 	b := head.block()
+	x.restored.Store(uint64(b.Height)) // before anybody can see the height as executed, and look for its log
 	x.cameTo(b.Height, b.ID())
 	x.done(b.Height)
 	x.mu.Lock()

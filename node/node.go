@@ -56,6 +56,7 @@ type Node struct {
 	stalls      prometheus.Histogram // of the executor, by checkpoints
 	intervals   intervals            // between commits
 	progress    published
+	written     *watermark // the height up to which committed blocks are on disk: the executor may be ahead
 	admission   *admission
 	lastApplied struct {
 		mu    sync.Mutex
@@ -74,7 +75,7 @@ type Node struct {
 // configuration, an address in use.
 func New(o Options) (_ *Node, err error) {
 	n := &Node{cfg: o.Config, self: o.Secrets.ID, application: o.Application, logger: o.Logger, inbox: newInbox(), start: time.Now(),
-		failure: make(chan error, 1), stop: make(chan struct{}), stopped: make(chan struct{}), stalls: newStalls(), intervals: newIntervals(), admission: newAdmission(o.Config.Clients.Timeout)}
+		failure: make(chan error, 1), stop: make(chan struct{}), stopped: make(chan struct{}), stalls: newStalls(), intervals: newIntervals(), written: newWatermark(), admission: newAdmission(o.Config.Clients.Timeout)}
 	if n.logger == nil {
 		n.logger = slog.Default()
 	}
@@ -97,36 +98,19 @@ func New(o Options) (_ *Node, err error) {
 }
 
 func (n *Node) assemble(o Options) error {
-	size := n.committee.Size()
-	limits := CoreLimits(o.Genesis.Limits)
-	genesis := blocktree.Genesis(n.committee.Chain, n.committee.Epoch, size)
-	identities := make(qc.Roster, size)
-	keys := make([]qc.PublicKey, size)
-	var err error
-	for i, m := range o.Genesis.Nodes {
-		identities[i] = m.Identity
-		if keys[i], err = qc.ParsePublicKey(m.BLS); err != nil {
-			return err
-		}
-	}
-	cache, hashes := newCertificateCache(), &hashCache{}
-	verifier := func() (*qc.Verifier, *qc.BLS, error) {
-		scheme, err := qc.NewBLS(keys)
-		if err != nil {
-			return nil, nil, err
-		}
-		scheme.ShareHashes(hashes)
-		return qc.NewVerifier(n.committee, scheme, cache, blocktree.GenesisQC(genesis, size)), scheme, nil
+	k, err := newChecker(o.Genesis)
+	if err != nil {
+		return err
 	}
 	n.verifiers = make(verifiers, max(2, runtime.GOMAXPROCS(0)))
 	for range cap(n.verifiers) {
-		certs, _, err := verifier()
+		v, err := k.messages(n.self)
 		if err != nil {
 			return err
 		}
-		n.verifiers <- hotstuff.NewVerifier(n.self, n.committee, certs, identities, limits)
+		n.verifiers <- v
 	}
-	certs, scheme, err := verifier()
+	certs, scheme, err := k.certs()
 	if err != nil {
 		return err
 	}
@@ -142,7 +126,7 @@ func (n *Node) assemble(o Options) error {
 		n.logger.Warn("rejoining: the safety state was lost, so this replica follows the others and signs nothing until its nonce is committed",
 			"nonce", core.Safety().Nonce)
 	}
-	return n.connect(o, assembled, genesis, identities)
+	return n.connect(o, assembled, k.first, k.identities)
 }
 
 // connect makes the edges around the driver.
@@ -174,8 +158,13 @@ func (n *Node) connect(o Options, a Assembled, genesis *blocktree.Block, identit
 	})
 	n.executor = newExecutor(machine, func(h qc.Height) { n.inbox.answer(Executed{Height: h}) }, n.snapshots.digestState,
 		func(x *executor) error {
-			return Begin(machine, n.disk, wireLimits, a.Base, a.ReplayTo, n.stop, func(h qc.Height) { x.cameTo(h, machine.block) })
+			err := Begin(machine, n.disk, wireLimits, a.Base, a.ReplayTo, n.stop, func(h qc.Height) { x.cameTo(h, machine.block) })
+			if err == nil && machine.Height() > 0 {
+				x.cameTo(machine.Height(), machine.block) // by a snapshot alone, if no log was left above it
+			}
+			return err
 		})
+	n.executor.restored.Store(uint64(a.Base))
 	n.snapshots.executor = n.executor
 	if err := n.snapshots.recover(a.Core.Certified()); err != nil {
 		return err
@@ -380,13 +369,14 @@ func (n *Node) publish() {
 	if p.rejoining = core.Rejoining(); !p.rejoining && n.progress.read().rejoining {
 		n.logger.Info("rejoined: this replica takes part again", "above_view", safety.Floor)
 	}
-	p.certified = core.CheckpointHeight()
+	p.certified, p.reached, p.transfer = core.CheckpointHeight(), core.Reached(), n.driver.Transfer()
 	if core.Stalled() {
 		stall := core.Checkpoints()
 		p.stall = &stall
 	}
 	n.tellStall(n.progress.read().stall, p.stall)
 	n.progress.set(p)
+	n.written.advance(uint64(p.committed))
 	n.admission.set(n.driver.Pool().Admitting())
 }
 

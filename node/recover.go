@@ -182,7 +182,7 @@ func committedBlock(s Stored, h qc.Height) (*blocktree.Block, error) {
 		return nil, err
 	}
 	if !ok {
-		return nil, fmt.Errorf("store: committed block %d is missing", h)
+		return nil, fmt.Errorf("store: committed block %d is missing: %w", h, store.ErrNotFound)
 	}
 	return s.Block(id)
 }

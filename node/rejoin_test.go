@@ -124,7 +124,7 @@ func TestReplicaRejoins(t *testing.T) {
 	c.do(2, "after")
 	c.agree()
 	found := 0
-	err := c.nodes[2].Log(t.Context(), 1, false, func(entries []server.Entry) error {
+	err := c.nodes[2].Log(t.Context(), 1, false, entriesTo(func(entries []server.Entry) error {
 		for _, e := range entries {
 			if nonces[e.Command] {
 				found++
@@ -132,7 +132,7 @@ func TestReplicaRejoins(t *testing.T) {
 			}
 		}
 		return nil
-	})
+	}))
 	if err != nil || len(nonces) > 0 {
 		t.Errorf("the log shows %d nonces, and not %v; %v", found, nonces, err)
 	}
@@ -170,12 +170,12 @@ func TestRejoinGoesOnAfterARestart(t *testing.T) {
 	c.do(2, "quorum")
 	c.agree()
 	var log []string
-	err := c.nodes[1].Log(t.Context(), 1, false, func(entries []server.Entry) error {
+	err := c.nodes[1].Log(t.Context(), 1, false, entriesTo(func(entries []server.Entry) error {
 		for _, e := range entries {
 			log = append(log, e.Command)
 		}
 		return nil
-	})
+	}))
 	if err != nil || !strings.Contains(strings.Join(log, "\n"), done.Nonce.String()) {
 		t.Errorf("nonce %v is not in the log %q, %v", done.Nonce, log, err)
 	}

@@ -70,12 +70,12 @@ func TestDoOnce(t *testing.T) {
 	}
 	c.agree()
 	log := ""
-	if err := c.nodes[1].Log(ctx, 1, false, func(entries []server.Entry) error {
+	if err := c.nodes[1].Log(ctx, 1, false, entriesTo(func(entries []server.Entry) error {
 		for _, e := range entries {
 			log += e.Command + "\n"
 		}
 		return nil
-	}); err != nil {
+	})); err != nil {
 		t.Fatal(err)
 	}
 	if !strings.Contains(log, "engine: open a session\n") || !strings.Contains(log, "number 2: 6 bytes\n") {

@@ -8,8 +8,6 @@ import (
 	"time"
 
 	"github.com/hotstuffd/hotstuffd/api/server"
-	"github.com/hotstuffd/hotstuffd/app"
-	"github.com/hotstuffd/hotstuffd/blocktree"
 	"github.com/hotstuffd/hotstuffd/hotstuff"
 	"github.com/hotstuffd/hotstuffd/mempool"
 	"github.com/hotstuffd/hotstuffd/qc"
@@ -30,6 +28,8 @@ type progress struct {
 	pool      mempool.Stats
 	certified qc.Height                  // the highest certified state
 	stall     *hotstuff.CheckpointStatus // set while blocks get no payload for want of a certificate
+	reached   qc.Height                  // the highest state that f+1 peers say they have come to
+	transfer  TransferStatus
 }
 
 // published is a progress that one goroutine writes and others read.
@@ -73,6 +73,7 @@ func (n *Node) Status() server.Status {
 			s.CheckpointDiffer = append(s.CheckpointDiffer, uint16(id))
 		}
 	}
+	n.tellProgress(&s)
 	return s
 }
 
@@ -128,71 +129,4 @@ func behind(rejoining bool) string {
 // Await implements server.Node.
 func (n *Node) Await(ctx context.Context, height uint64) error {
 	return n.executor.progress.await(ctx, n.stopped, height)
-}
-
-// Log implements server.Node. It reads the store, never the loop.
-func (n *Node) Log(ctx context.Context, from uint64, follow bool, yield func([]server.Entry) error) error {
-	describe := describer(n.application)
-	for h := max(from, 1); ; h++ {
-		if applied, _ := n.executor.progress.get(); h > applied && !follow {
-			return nil
-		}
-		if err := n.Await(ctx, h); err != nil {
-			return err
-		}
-		entries, err := n.entries(qc.Height(h), describe)
-		if err != nil {
-			return err
-		}
-		if len(entries) > 0 {
-			if err := yield(entries); err != nil {
-				return err
-			}
-		}
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-	}
-}
-
-// appliedBlock returns the block of a height that was applied. That a block is committed is noted on disk only with the
-// next vote; until then the executor knows which one it is.
-func (n *Node) appliedBlock(h qc.Height) (*blocktree.Block, error) {
-	if id, ok := n.executor.recent(h); ok {
-		return n.store.Block(id)
-	}
-	return committedBlock(n.store, h)
-}
-
-// describer returns how a command is shown to a person, in one printable line.
-func describer(a app.Application) func(mempool.Command) string {
-	ofApplication := func(command []byte) string { return fmt.Sprintf("%d bytes", len(command)) }
-	if d, ok := a.(app.Describer); ok {
-		ofApplication = d.Describe
-	}
-	return func(c mempool.Command) string {
-		if c.Engine {
-			return describeEngine(c.Body, ofApplication)
-		}
-		return ofApplication(c.Body)
-	}
-}
-
-func (n *Node) entries(h qc.Height, describe func(mempool.Command) string) ([]server.Entry, error) {
-	b, err := n.appliedBlock(h)
-	if err != nil {
-		return nil, err
-	}
-	var entries []server.Entry
-	for i := range b.Payload {
-		batch, err := n.store.Batch(b.Payload[i].Digest)
-		if err != nil {
-			return nil, err
-		}
-		for command, rest, ok := mempool.NextCommand(batch.Blob); ok; command, rest, ok = mempool.NextCommand(rest) {
-			entries = append(entries, server.Entry{Height: uint64(h), Index: uint32(len(entries)), Origin: uint16(batch.Origin),
-				Command: describe(command)})
-		}
-	}
-	return entries, nil
 }

@@ -1,9 +1,10 @@
 package store
 
 import (
-	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 
 	"github.com/hotstuffd/hotstuffd/api/wire"
 	"github.com/hotstuffd/hotstuffd/blocktree"
@@ -138,13 +139,14 @@ func (s *Store) BlocksAbove(height qc.Height) ([]*blocktree.Block, error) {
 		return nil, err
 	}
 	defer s.end()
-	var blocks []*blocktree.Block
-	it := s.safety.db.NewIterator(&util.Range{Start: keyHeight(max(height+1, s.Floor())), Limit: []byte{'h' + 1}}, nil)
-	defer it.Release()
-	for it.Next() {
-		id := qc.BlockID(it.Key()[len(keyHeight(0)):])
-		b, err := s.block(id)
-		if errors.Is(err, ErrNotFound) && bytes.Compare(it.Key(), keyHeight(s.Floor())) < 0 {
+	ids, err := s.blockIDs(height+1, math.MaxUint64)
+	if err != nil {
+		return nil, err
+	}
+	blocks := make([]*blocktree.Block, 0, len(ids))
+	for _, at := range ids {
+		b, err := s.block(at.ID)
+		if errors.Is(err, ErrNotFound) && at.Height < s.Floor() {
 			continue // pruned meanwhile
 		}
 		if err != nil {
@@ -152,5 +154,30 @@ func (s *Store) BlocksAbove(height qc.Height) ([]*blocktree.Block, error) {
 		}
 		blocks = append(blocks, b)
 	}
-	return blocks, it.Error()
+	return blocks, nil
+}
+
+// BlockAt names a stored block and its height.
+type BlockAt struct {
+	Height qc.Height
+	ID     qc.BlockID
+}
+
+// BlockIDs names the stored blocks from a height on and below another, in ascending order of height.
+func (s *Store) BlockIDs(from, below qc.Height) ([]BlockAt, error) {
+	if err := s.begin(); err != nil {
+		return nil, err
+	}
+	defer s.end()
+	return s.blockIDs(from, below)
+}
+
+func (s *Store) blockIDs(from, below qc.Height) (list []BlockAt, err error) {
+	it := s.safety.db.NewIterator(&util.Range{Start: keyHeight(max(from, s.Floor())), Limit: keyHeight(below)}, nil)
+	defer it.Release()
+	for it.Next() {
+		at := it.Key()[1:]
+		list = append(list, BlockAt{qc.Height(binary.BigEndian.Uint64(at)), qc.BlockID(at[8:])})
+	}
+	return list, it.Error()
 }

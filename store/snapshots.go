@@ -22,7 +22,7 @@ type snapshots struct {
 	id         Identity
 	chunkBytes int64
 	list       atomic.Pointer[[]SnapshotMeta] // newest first; never changed, only replaced
-	held       *atomic.Uint64                 // the store's: from this height up, snapshotsHeld are kept
+	held       *atomic.Uint64                 // the store's: from this height up, snapshotsHeld are kept; nil in a view, which keeps none
 
 	mu       sync.Mutex        // of the names in the directory, and of what follows
 	writer   *SnapshotWriter   // nil: none
@@ -55,8 +55,8 @@ func snapshotHeight(name, suffix string) (height qc.Height, ok bool) {
 	return qc.Height(n), ok && err == nil && snapshotName(qc.Height(n), suffix) == name
 }
 
-func newSnapshots(o Options, dir string, id Identity, held *atomic.Uint64) *snapshots {
-	x := &snapshots{fs: o.FS, dir: join(dir, snapshotsDir), id: id, chunkBytes: o.ChunkBytes, held: held}
+func newSnapshots(o Options, dir string, id Identity) *snapshots {
+	x := &snapshots{fs: o.FS, dir: join(dir, snapshotsDir), id: id, chunkBytes: o.ChunkBytes}
 	x.list.Store(new([]SnapshotMeta))
 	return x
 }
@@ -67,7 +67,8 @@ func (s *Store) HoldSnapshots(from qc.Height) { s.held.Store(uint64(from)) }
 
 // openSnapshots lists the snapshots and removes what a crash has left of others.
 func openSnapshots(o Options, dir string, id Identity, held *atomic.Uint64) (*snapshots, error) {
-	x := newSnapshots(o, dir, id, held)
+	x := newSnapshots(o, dir, id)
+	x.held = held
 	names, err := x.fs.List(x.dir)
 	if errors.Is(err, fs.ErrNotExist) { // an older store
 		return x, x.fs.MkdirAll(x.dir)

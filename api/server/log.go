@@ -24,7 +24,7 @@ var errLimit = errors.New("limit reached")
 var errStopping = errors.New("node is stopping")
 
 // log answers GET /log: an Entry a line, oldest first, from height from (1) on; at most limit (0: all) of them; with
-// follow, the log to come as well. A client that does not read for ten seconds is cut off.
+// follow, the log to come as well. A Gap takes the place of what is not kept here. A client that does not read for ten seconds is cut off.
 func (s *Server) log(w http.ResponseWriter, r *http.Request) {
 	query, err := parseQuery(r.URL.RawQuery, "from", "limit", "follow")
 	from, err1 := query.number("from", 1)
@@ -47,7 +47,7 @@ func (s *Server) log(w http.ResponseWriter, r *http.Request) {
 	if out.flush() != nil { // a follower sees at once that it is connected
 		return
 	}
-	err = s.node.Log(r.Context(), from, follow, out.block)
+	err = s.node.Log(r.Context(), from, follow, out)
 	if err == nil || errors.Is(err, errLimit) {
 		return
 	}
@@ -58,7 +58,7 @@ func (s *Server) log(w http.ResponseWriter, r *http.Request) {
 	out.flush()
 }
 
-// logWriter writes entries to a client.
+// logWriter is a LogReader that writes to a client.
 type logWriter struct {
 	buffer  *bufio.Writer
 	encoder *json.Encoder // into buffer
@@ -67,8 +67,8 @@ type logWriter struct {
 	written uint64
 }
 
-// block writes the entries of one block, and sends them: a follower must not wait for the next block.
-func (l *logWriter) block(entries []Entry) error {
+// Entries writes the entries of one block, and sends them: a follower must not wait for the next block.
+func (l *logWriter) Entries(entries []Entry) error {
 	for i := range entries {
 		if err := l.encoder.Encode(&entries[i]); err != nil {
 			return err
@@ -79,6 +79,9 @@ func (l *logWriter) block(entries []Entry) error {
 	}
 	return l.flush()
 }
+
+// Gap implements LogReader.
+func (l *logWriter) Gap(g Gap) error { return errors.Join(l.encoder.Encode(g), l.flush()) }
 
 func (l *logWriter) flush() error {
 	if err := l.buffer.Flush(); err != nil {

@@ -24,6 +24,7 @@ type replica struct {
 	grown   chan struct{} // closed when a block comes
 	reason  string        // why it is not ready
 	failure error         // of Log, at the end of the log
+	pruned  uint64        // heights up to it are not kept
 	waiting chan string   // told of each wait that begins, and each Log that ends
 }
 
@@ -65,8 +66,14 @@ func (r *replica) Await(ctx context.Context, height uint64) error {
 	}
 }
 
-func (r *replica) Log(ctx context.Context, from uint64, follow bool, yield func([]server.Entry) error) error {
+func (r *replica) Log(ctx context.Context, from uint64, follow bool, to server.LogReader) error {
 	defer func() { r.waiting <- "log ended" }()
+	if from <= r.pruned {
+		if err := to.Gap(server.Gap{From: from, To: r.pruned}); err != nil {
+			return err
+		}
+		from = r.pruned + 1
+	}
 	for h := from; ; h++ {
 		r.mu.Lock()
 		end := h > uint64(len(r.blocks))
@@ -86,7 +93,7 @@ func (r *replica) Log(ctx context.Context, from uint64, follow bool, yield func(
 			entries = append(entries, server.Entry{Height: h, Index: uint32(i), Origin: 2, Command: command})
 		}
 		r.mu.Unlock()
-		if err := yield(entries); err != nil {
+		if err := to.Entries(entries); err != nil {
 			return err
 		}
 	}
@@ -138,7 +145,7 @@ func TestStatusShowsTheReplica(t *testing.T) {
 		t.Errorf("uptime_seconds = %v, want above 0", fields["uptime_seconds"])
 	}
 	delete(fields, "uptime_seconds")
-	want := "map[applied_height:1 chain:ef checkpoint_height:0 checkpoint_stalled:false committed_commands:0 committed_height:1 disk_full:false id:2 last_block:ab leader:1 nodes:4 peers_connected:3 rejoining:false state_digest:cd version:v1 view:4]"
+	want := "map[applied_height:1 catching_up_to:0 chain:ef checkpoint_height:0 checkpoint_stalled:false committed_commands:0 committed_height:1 disk_full:false id:2 last_block:ab leader:1 log_from:0 nodes:4 peers_connected:3 rejoining:false snapshot_bytes:0 snapshot_have:0 snapshot_height:0 state_digest:cd version:v1 view:4]"
 	if got := fmt.Sprint(fields); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
@@ -212,6 +219,24 @@ func TestLogShowsEveryCommandOldestFirst(t *testing.T) {
 		"/log?limit=3&from=1": lines,
 	} {
 		if code, body := get(t, base+path); code != 200 || body != strings.Join(want, "") {
+			t.Errorf("%s: %d\n%s", path, code, body)
+		}
+	}
+}
+
+// What is not kept is told in its place; it counts as no entry.
+func TestLogTellsOfWhatWasPruned(t *testing.T) {
+	r := newReplica([]string{"one"}, []string{"two"}, []string{"three"})
+	r.pruned = 2
+	_, base := serve(t, r)
+	const third = `{"height":3,"index":0,"origin":2,"command":"three"}` + "\n"
+	for path, want := range map[string]string{
+		"/log":         `{"gap_from":1,"gap_to":2}` + "\n" + third,
+		"/log?limit=1": `{"gap_from":1,"gap_to":2}` + "\n" + third,
+		"/log?from=2":  `{"gap_from":2,"gap_to":2}` + "\n" + third,
+		"/log?from=3":  third,
+	} {
+		if code, body := get(t, base+path); code != 200 || body != want {
 			t.Errorf("%s: %d\n%s", path, code, body)
 		}
 	}

@@ -46,6 +46,7 @@ func showLog(c *cobra.Command, address string, from uint64, follow bool) error {
 	for {
 		var line struct {
 			server.Entry
+			server.Gap
 			server.LogEnd
 		}
 		switch err := lines.Decode(&line); {
@@ -55,6 +56,13 @@ func showLog(c *cobra.Command, address string, from uint64, follow bool) error {
 			return errors.Join(out.Flush(), fmt.Errorf("log of the node at %s: %w", address, err))
 		case line.Error != "":
 			return errors.Join(out.Flush(), fmt.Errorf("log of the node at %s: %s", address, line.Error))
+		}
+		if line.To > 0 {
+			if err := out.Flush(); err != nil {
+				return err
+			}
+			fmt.Fprintf(c.ErrOrStderr(), "heights %d to %d are not in this node's log: older log is pruned, and a state that is taken over from another node brings none\n", line.From, line.To)
+			continue
 		}
 		fmt.Fprintf(out, "%d %d n%d %s\n", line.Height, line.Index, line.Origin, line.Command)
 		if follow { // nobody knows when the next line comes

@@ -4,6 +4,8 @@
 //	hotstuffd start --home testnet/node0  one replica
 //	hotstuffd rejoin --home HOME          the way back of one that has lost its safety state
 //	hotstuffd status, hotstuffd log       what a replica does and what was committed
+//	hotstuffd inspect, hotstuffd verify   what a stopped replica has on disk, and whether it is sound
+//	hotstuffd snapshot export, import     a state in a file
 //	hotstuffd sim                         how a deployment of many replicas in many places would do
 //
 // Errors are one line on standard error. The exit status is 0 for success, 2 when the operator can mend the cause by

@@ -56,11 +56,11 @@ func rejoin(c *cobra.Command, home string, discard bool) error {
 	defer socket.Close()
 	done, err := store.Rejoin(dir, node.StoreIdentity(genesis, secrets.ID), store.Options{}, store.RejoinOptions{
 		Check: func(s *store.Store) error { return node.CheckStored(s, genesis) }, Discard: discard})
-	switch {
-	case errors.Is(err, store.ErrSound), errors.Is(err, store.ErrOtherChain):
+	if errors.Is(err, store.ErrSound) {
 		return config.Errorf("%w", err)
-	case err != nil:
-		return err
+	}
+	if err != nil {
+		return mendable(err)
 	}
 	_, err = fmt.Fprint(c.OutOrStdout(), tellRejoin(done, secrets.ID, dir, home))
 	return err

@@ -20,7 +20,7 @@ func newRoot() *cobra.Command {
 	})
 	testnet := group("testnet", "Make and run a testnet on this machine")
 	testnet.AddCommand(newTestnetInit(), newTestnetUp(), newTestnetDown())
-	root.AddCommand(testnet, newStart(), newRejoin(), newStatus(), newLog(), newSim(), newVersion())
+	root.AddCommand(testnet, newStart(), newRejoin(), newStatus(), newLog(), newInspect(), newVerify(), newSnapshot(), newSim(), newVersion())
 	return root
 }
 

@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"log/slog"
 	"net"
-	"os"
 	"path/filepath"
 	"syscall"
 
@@ -54,7 +53,8 @@ func start(ctx context.Context, home string, stderr io.Writer) error {
 	if err := probe(cfg); err != nil {
 		return err
 	}
-	logger := newLogger(cfg.Log, stderr).With("node", secrets.ID)
+	screen := newScreen(stderr)
+	logger := newLogger(cfg.Log, screen).With("node", secrets.ID)
 	// The store's limits decide results, so they are the same on all replicas; the node's own are for what it takes in.
 	limits := kv.DefaultLimits()
 	if cfg.Clients.MaxValueBytes > limits.ValueBytes {
@@ -65,14 +65,12 @@ func start(ctx context.Context, home string, stderr io.Writer) error {
 		return err
 	}
 	replica, err := node.New(node.Options{Config: cfg, Genesis: genesis, Secrets: secrets, Application: application, Logger: logger})
-	switch {
-	case errors.Is(err, store.ErrOtherChain):
-		return config.Errorf("%w", err)
-	case err != nil:
-		return explainPort(err, "net.listen", cfg.Net.Listen)
+	if err != nil {
+		return explainPort(mendable(err), "net.listen", cfg.Net.Listen)
 	}
 	// From here on an error ends the process, and that frees what the replica holds: nothing of it runs yet.
-	parts := []part{replica.Run}
+	catchUp := &catchUp{meter: newMeter(screen, logger), replica: replica}
+	parts := []part{replica.Run, catchUp.run}
 	if cfg.Clients.Listen != "" {
 		s, err := redis.Listen(redisConfig(cfg, genesis, replica, logger), replica)
 		if err != nil {
@@ -93,6 +91,7 @@ func start(ctx context.Context, home string, stderr io.Writer) error {
 		}
 	}
 	logger.Info("started", "chain", genesis.Chain.Hex(), "replicas", len(genesis.Nodes), "peers", cfg.Net.Listen, "clients", cfg.Clients.Listen, "http", cfg.HTTP.Listen)
+	catchUp.look() // before it runs: a short replay would not be seen
 	err = runAll(ctx, parts)
 	logger.Info("ended")
 	return err
@@ -129,17 +128,19 @@ func newLogger(c config.Log, out io.Writer) *slog.Logger {
 	return slog.New(slog.NewTextHandler(out, &options))
 }
 
-// probe finds out whether the data directory can be written, before anything depends on it.
+// probe finds out whether the data directory can be written, before anything depends on it. It writes nothing: the directory may
+// be another node's, or in use.
 func probe(cfg config.Config) error {
+	const write = 2 // W_OK
 	dir := cfg.Path(cfg.Storage.Dir)
-	f, err := os.OpenFile(filepath.Join(dir, ".probe"), os.O_WRONLY|os.O_CREATE, 0o600)
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOSPC) {
-		return nil // the store says what that means
+	err := syscall.Access(dir+string(filepath.Separator)+".", write)
+	switch {
+	case err == nil, errors.Is(err, fs.ErrNotExist):
+		return nil // the store says what its absence means
+	case errors.Is(err, syscall.EROFS), errors.Is(err, fs.ErrPermission):
+		return config.Errorf("%s cannot be written: %w: make it writable, with all that is in it, for the user that runs hotstuffd", dir, err)
 	}
-	if err != nil {
-		return fmt.Errorf("%s cannot be written: %w: run as the user that owns it, or make room for it", dir, err)
-	}
-	return errors.Join(f.Close(), os.Remove(f.Name()))
+	return fmt.Errorf("%s cannot be written: %w", dir, err)
 }
 
 // explainPort adds the mend to the error of a listener, if its port is in use.

@@ -44,11 +44,22 @@ func showStatus(c *cobra.Command, address string, asJSON bool) error {
 	fmt.Fprintf(out, "peers\t%d of %d connected\n", s.PeersConnected, s.Nodes-1)
 	fmt.Fprintf(out, "view\t%d, led by node %d\n", s.View, s.Leader)
 	fmt.Fprintf(out, "committed\theight %d\n", s.CommittedHeight)
-	fmt.Fprintf(out, "applied\theight %d, %d commands\n", s.AppliedHeight, s.CommittedCommands)
+	fmt.Fprintf(out, "applied\theight %d, %d commands%s\n", s.AppliedHeight, s.CommittedCommands, catchingUp(s))
 	fmt.Fprintf(out, "certified\theight %d%s\n", s.CheckpointHeight, stalled(s))
 	fmt.Fprintf(out, "last block\t%s\n", s.LastBlock)
 	fmt.Fprintf(out, "state digest\t%s\n", s.StateDigest)
 	return out.Flush()
+}
+
+// catchingUp says how far there is to go.
+func catchingUp(s server.Status) string {
+	switch {
+	case s.SnapshotHeight > 0:
+		return fmt.Sprintf(", fetching snapshot %d: %s of %s", s.SnapshotHeight, size(int64(s.SnapshotHave)), size(int64(s.SnapshotBytes)))
+	case s.CatchingUpTo > 0:
+		return fmt.Sprintf(", catching up to height %d", s.CatchingUpTo)
+	}
+	return ""
 }
 
 // stalled says that blocks carry no payload, and who differs.
