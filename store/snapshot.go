@@ -100,10 +100,8 @@ func parseMeta(data []byte, of owner, l wire.Limits) (m SnapshotMeta, ok bool) {
 // Snapshots returns the whole snapshots, newest first: those whose description is not damaged and whose file has the right
 // size. What is in it is checked when it is read.
 func (s *Store) Snapshots() []SnapshotMeta {
-	if s.begin() != nil {
-		return nil
-	}
-	defer s.end()
+	s.alive.RLock() // Revive replaces them
+	defer s.alive.RUnlock()
 	return s.snapshots.whole()
 }
 
