@@ -3,12 +3,12 @@ package node
 import (
 	"bytes"
 	"errors"
+	"io"
 	"slices"
 	"testing"
 
 	"github.com/hotstuffd/hotstuffd/api/wire"
 	"github.com/hotstuffd/hotstuffd/app"
-	"github.com/hotstuffd/hotstuffd/app/kv"
 	"github.com/hotstuffd/hotstuffd/app/session"
 	"github.com/hotstuffd/hotstuffd/blocktree"
 	"github.com/hotstuffd/hotstuffd/config"
@@ -22,15 +22,36 @@ func stateLimits() wire.Limits {
 	return WireLimits(&config.Genesis{Nodes: make([]config.Member, 4), Limits: config.DefaultLimits(4)})
 }
 
+// still is an application whose state never changes.
+type still struct{}
+
+const stillState = "still"
+
+func (still) Apply(_ app.Moment, _, reply []byte) []byte { return reply }
+func (still) Query(_, reply []byte) []byte               { return reply }
+func (still) Digest() (d [32]byte)                       { return d }
+func (still) Freeze() app.Frozen                         { return still{} }
+func (still) Release()                                   {}
+
+// WriteTo implements app.Frozen.
+func (still) WriteTo(w io.Writer) (int64, error) {
+	n, err := io.WriteString(w, stillState)
+	return int64(n), err
+}
+
+// Restore implements app.Snapshotter.
+func (still) Restore(r io.Reader) error {
+	if b, err := io.ReadAll(r); err != nil || string(b) != stillState {
+		return errors.Join(err, errors.New("not still"))
+	}
+	return nil
+}
+
 // newState returns a machine that has applied empty blocks up to a height, and those blocks.
 func newState(t *testing.T, height qc.Height) (*Machine, []*blocktree.Block) {
 	t.Helper()
-	store, err := kv.New(kv.DefaultLimits())
-	if err != nil {
-		t.Fatal(err)
-	}
 	genesis := blocktree.Genesis(qc.ChainID{1}, 1, 4)
-	m := NewMachine(store, genesis, stateConfig)
+	m := NewMachine(still{}, genesis, stateConfig)
 	last := genesis
 	var blocks []*blocktree.Block
 	for h := qc.Height(1); h <= height; h++ {
