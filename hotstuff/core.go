@@ -53,6 +53,8 @@ type Recovered struct {
 	// Unnoted are commits up to Committed that are not on disk as such, in ascending order: a snapshot shows them. Nor need
 	// Committed and Below be on disk as blocks, then.
 	Unnoted []CommitRecord
+	// Unstored are Committed and some of Below, if a snapshot alone has them: a log that begins there needs its first block.
+	Unstored []*blocktree.Block
 }
 
 // Core is the protocol of one replica. It belongs to one goroutine.
@@ -137,6 +139,9 @@ func New(cfg Config, rec Recovered, at Tick) (*Core, error) {
 
 		commits:     rec.Unnoted,
 		checkpoints: newCheckpoints(n, cfg.Limits, cfg.CheckpointLag, rec.Certified),
+	}
+	for _, b := range rec.Unstored {
+		c.out.Persist = append(c.out.Persist, BlockRecord{Block: b})
 	}
 	view := rec.Safety.HighQC.View
 	if tc := rec.Safety.LastTC; tc != nil {

@@ -126,9 +126,8 @@ func (w *logAudit) walk(top qc.Height) error {
 // level checks the blocks of one height.
 func (w *logAudit) level(ids []store.BlockAt) error {
 	h := ids[0].Height
-	if missing := h - w.height - 1; missing > 0 {
-		w.below = nil
-		w.hole(h, int(missing), "blocks %d to %d are missing", w.height+1, h-1)
+	if missing := int(h - w.height - 1); missing > 0 {
+		w.skip(h, missing)
 	}
 	blocks := make(map[qc.BlockID]walked)
 	committed, noted, err := w.committedAt(h)
@@ -157,6 +156,17 @@ func (w *logAudit) level(ids []store.BlockAt) error {
 	}
 	w.height, w.below = h, blocks
 	return nil
+}
+
+// skip passes over heights without blocks. Right above a snapshot its own block is the parent, be it stored or not.
+func (w *logAudit) skip(to qc.Height, missing int) {
+	w.below = nil
+	if head := w.heads[to-1]; head != nil {
+		w.below = map[qc.BlockID]walked{head.block().ID(): {head.block(), head.lanes}}
+		w.lack(to-1, missing)
+		return
+	}
+	w.hole(to, missing, "blocks %d to %d are missing", w.height+1, to-1)
 }
 
 // committedAt names the committed block of a height; noted is false above what the disk notes as committed.

@@ -74,6 +74,9 @@ func recoverState(s Stored, genesis *blocktree.Block, l wire.Limits, depth, dist
 	if r.core.Unnoted, err = unnoted(s, base.block(), stored.Commit.Height); err != nil {
 		return nil, err
 	}
+	if r.core.Unstored, err = unstored(s, base); err != nil {
+		return nil, err
+	}
 	for origin := range qc.NodeID(l.Nodes) {
 		for b, err := range s.BatchesFrom(origin, r.lanes[origin]) {
 			if err != nil {
@@ -106,6 +109,23 @@ func unnoted(s Stored, b *blocktree.Block, noted qc.Height) ([]hotstuff.CommitRe
 	}
 	slices.Reverse(commits)
 	return commits, nil
+}
+
+// unstored returns the blocks of a snapshot whose own block is not on disk: it came from a file, or the process was killed when it
+// had been received.
+func unstored(s Stored, head *stateHead) (blocks []*blocktree.Block, err error) {
+	switch _, err := s.Block(head.block().ID()); {
+	case err == nil:
+		return nil, nil
+	case !errors.Is(err, store.ErrNotFound):
+		return nil, err
+	}
+	for _, b := range head.blocks {
+		if b.Height > 0 {
+			blocks = append(blocks, b)
+		}
+	}
+	return blocks, nil
 }
 
 // newestHead returns the head of the newest snapshot that is whole as far as that, from which the log goes on; nil if the

@@ -74,7 +74,7 @@ func (m *meter) show(s step) {
 	}
 	if m.screen.terminal {
 		m.draw(s)
-	} else if begins || now.Sub(m.told) >= meterEvery {
+	} else if begins && s.done < s.total || !begins && now.Sub(m.told) >= meterEvery {
 		m.told = now
 		m.line(s, now.Sub(m.began))
 	}

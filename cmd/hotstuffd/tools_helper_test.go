@@ -17,8 +17,8 @@ import (
 	"github.com/hotstuffd/hotstuffd/qc"
 )
 
-// closeCheckpoints makes the nodes of a cluster compare their states so often, take snapshots as soon as they may, and keep no more
-// log than they must. None of them has run.
+// closeCheckpoints makes the nodes of a cluster compare their states so often, take snapshots as soon as they may, and keep little
+// log. None of them has run.
 func (c *cluster) closeCheckpoints(every int) {
 	c.t.Helper()
 	for i := range c.nodes {
@@ -35,7 +35,7 @@ func (c *cluster) closeCheckpoints(every int) {
 		settings := filepath.Join(home, "config.toml")
 		edit(c.t, settings, before.Chain.Hex(), after.Chain.Hex())
 		edit(c.t, settings, `snapshot_bytes = "64MiB"`, `snapshot_bytes = "1KiB"`)
-		edit(c.t, settings, `retain_blocks = 1000`, `retain_blocks = 0`)
+		edit(c.t, settings, `retain_blocks = 1000`, `retain_blocks = 10`)
 		data := filepath.Join(home, "data")
 		if err := os.RemoveAll(data); err != nil {
 			c.t.Fatal(err)

@@ -75,10 +75,17 @@ func TestHomesAreLookedIntoAndStatesCarried(t *testing.T) {
 		t.Errorf("it has not started from the snapshot: no %q, %v", want, err)
 	}
 	c.halt(0) // node 3 is needed for every quorum from now on
-	c.fill(3, 4)
+	c.fill(3, 32)
 	c.start(0)
 	c.agree(upTo(4)...)
 	c.wantPrunedLog(3)
+	c.halt(3)
+	if log, err = os.ReadFile(filepath.Join(home, "node.log")); err != nil || strings.Contains(string(log), "cannot take a snapshot, or prune the log") {
+		t.Errorf("%v\n%s", err, log)
+	}
+	if status, stdout, stderr = untouched(t, home, "verify", "--state", "--home", home); status != 0 {
+		t.Errorf("verify in the end: status %d\n%s%s", status, stdout, stderr)
+	}
 }
 
 // refuseSpoilt shows that nothing is taken in from a file that is not what its certificate names.
