@@ -197,6 +197,16 @@ func (k *Keeper) Prune() error {
 	if held, ok := k.holds.least(k.now()); ok {
 		below = min(below, max(held, k.taken[max(0, n-snapshotsHeld)].height))
 	}
+	for _, t := range slices.Backward(k.taken) {
+		_, whole, err := k.store.CommittedID(t.height - 1)
+		if err != nil {
+			return err
+		}
+		if !whole { // it was taken over from a peer: of the log below it there is nothing that anybody could use
+			below = max(below, t.height)
+			break
+		}
+	}
 	at := k.snapshotAtOrBelow(below)
 	i := slices.IndexFunc(k.taken, func(t snapshotTaken) bool { return t.height == at })
 	if i < 0 {
