@@ -27,6 +27,8 @@ func (s shelf) Block(id qc.BlockID) (*blocktree.Block, error) {
 	return s.block, nil
 }
 
+func (shelf) Floor() qc.Height { return 0 }
+
 // While the disk is full, peers get what they ask for, and what they send does not reach the loop, which takes nothing in.
 func TestPeersAreServedWhileTheDiskIsFull(t *testing.T) {
 	public, private, err := ed25519.GenerateKey(nil)
@@ -45,7 +47,7 @@ func TestPeersAreServedWhileTheDiskIsFull(t *testing.T) {
 	p := &peers{inbox: newInbox(), committee: committee, identities: qc.Roster{public, public, public, public},
 		limits:  wire.Limits{Nodes: 4, BlockBatchesMax: 8, BatchBytesMax: 1 << 10, ResponseBlocksMax: 8, RequestDigestsMax: 8},
 		dropped: newDropCounter(slog.New(slog.DiscardHandler)), full: func() bool { return full },
-		server: &Server{Store: shelf{block: block}, Fail: func(err error) { t.Error(err) },
+		server: &Server{Store: shelf{block: block}, Holds: NewHolds(), Now: func() qc.Ticks { return 0 }, Fail: func(err error) { t.Error(err) },
 			Reply: func(_ qc.NodeID, m any) bool { replies = append(replies, m); return true }}}
 	for _, full = range []bool{false, true} {
 		replies = nil
