@@ -330,6 +330,11 @@ func (h *history) exactly(s *store.Store, want tally) error {
 	if !slices.EqualFunc(above, blocks, func(a, b *blocktree.Block) bool { return a.ID() == b.ID() }) {
 		return fmt.Errorf("%d blocks, want %d", len(above), len(blocks))
 	}
+	for _, b := range h.blocks[:want.blocks-len(blocks)] {
+		if _, err := s.Block(b.ID()); !errors.Is(err, store.ErrNotFound) {
+			return fmt.Errorf("block %d, below the floor %d: %v", b.Height, want.floor, err)
+		}
+	}
 	if err := h.exactlySnapshots(s, want); err != nil {
 		return err
 	}
@@ -355,7 +360,7 @@ func (h *history) exactlyBatches(s *store.Store, want tally) error {
 		got, err := s.Batch(b.Digest())
 		if h.gone(b, want.floor) {
 			if !errors.Is(err, store.ErrNotFound) {
-				return fmt.Errorf("batch %d, which no block can name: %w", i, err)
+				return fmt.Errorf("batch %d, which no block can name: %v", i, err)
 			}
 			continue
 		}
