@@ -140,7 +140,12 @@ func (d *damage) append(records ...hotstuff.Record) {
 // other stores a block that is like the tip but for a change.
 func (d *damage) other(change func(*blocktree.Block)) *blocktree.Block {
 	d.t.Helper()
-	t := d.tip
+	return d.like(d.tip, change)
+}
+
+// like stores a block that is like another but for a change.
+func (d *damage) like(t *blocktree.Block, change func(*blocktree.Block)) *blocktree.Block {
+	d.t.Helper()
 	b := &blocktree.Block{Epoch: t.Epoch, View: t.View, Height: t.Height, Parent: t.Parent, Justify: t.Justify, TC: t.TC, Proposer: t.Proposer,
 		Time: t.Time, Payload: slices.Clone(t.Payload), Signature: t.Signature}
 	b.Justify.Signers = t.Justify.Signers.Clone()
@@ -149,8 +154,8 @@ func (d *damage) other(change func(*blocktree.Block)) *blocktree.Block {
 	return b
 }
 
-// named returns a batch that a committed block names.
-func (d *damage) named() *mempool.Batch {
+// naming returns the newest committed block that names a batch, and that batch.
+func (d *damage) naming() (*blocktree.Block, *mempool.Batch) {
 	d.t.Helper()
 	for h := d.tip.Height; h > 0; h-- {
 		id, ok, err := d.s.CommittedID(h)
@@ -162,11 +167,11 @@ func (d *damage) named() *mempool.Batch {
 			if err != nil {
 				d.t.Fatal(err)
 			}
-			return batch
+			return b, batch
 		}
 	}
 	d.t.Fatal("no block names a batch")
-	return nil
+	return nil, nil
 }
 
 func (d *damage) state(change func(*hotstuff.SafetyState)) {
@@ -234,12 +239,30 @@ func TestAuditFindsWhatIsWrong(t *testing.T) {
 			})
 		}, "safety state: its last vote"},
 		{"batch", func(d *damage) {
-			b := *d.named()
+			_, named := d.naming()
+			b := *named
 			b.Signature[7]++
 			if err := d.s.AppendBatches([]*mempool.Batch{&b}); err != nil {
 				d.t.Fatal(err)
 			}
 		}, mempool.ErrBatchSignature.Error()},
+		{"name of a batch", func(d *damage) {
+			b, _ := d.naming()
+			d.like(b, func(b *blocktree.Block) { b.Payload[0].Bytes++ })
+		}, "the block calls it "},
+		{"lane of a batch", func(d *damage) {
+			b, named := d.naming()
+			x := &mempool.Batch{Origin: named.Origin, Incarnation: named.Incarnation, Seq: named.Seq, Prev: blocktree.Digest{7}, Expiry: named.Expiry, Count: named.Count, Blob: named.Blob}
+			if err := d.s.AppendBatches([]*mempool.Batch{x}); err != nil {
+				d.t.Fatal(err)
+			}
+			d.like(b, func(b *blocktree.Block) { b.Payload = []blocktree.BatchRef{x.Ref()} })
+		}, "it follows batch 07000000 in its lane, not "},
+		{"lanes of a snapshot", func(d *damage) {
+			const lanes = 20 + 4 + 8 + 2 // behind the magic, the head's length, the commands and the number of lanes
+			m := d.s.Snapshots()[0]
+			d.rewrite(m.Height(), m.Certificate, func(data []byte) { data[lanes+23]++ })
+		}, "its lanes are not those after the blocks before it"},
 		{"chunk", func(d *damage) {
 			m := d.s.Snapshots()[0]
 			name := filepath.Join(d.dir, "snapshots", fmt.Sprintf("%08d.snap", m.Height()))
@@ -256,7 +279,7 @@ func TestAuditFindsWhatIsWrong(t *testing.T) {
 			m := d.s.Snapshots()[0]
 			c := *m.Certificate
 			c.Signature[9]++
-			d.rewrite(m.Height(), &c)
+			d.rewrite(m.Height(), &c, func([]byte) {})
 		}, fmt.Sprintf("snapshot %d: qc: ", f.Snapshots[0].Height)},
 	} {
 		t.Run(strings.ReplaceAll(test.name, " ", "_"), func(t *testing.T) {
@@ -270,19 +293,23 @@ func TestAuditFindsWhatIsWrong(t *testing.T) {
 	}
 }
 
-// rewrite takes a snapshot anew, with the same bytes.
-func (d *damage) rewrite(height qc.Height, c *qc.CheckpointCertificate) {
+// rewrite takes a snapshot anew, with its bytes changed.
+func (d *damage) rewrite(height qc.Height, c *qc.CheckpointCertificate, change func([]byte)) {
 	d.t.Helper()
 	r, err := d.s.OpenSnapshot(height)
 	if err != nil {
 		d.t.Fatal(err)
 	}
-	defer r.Close()
+	data, err := io.ReadAll(r)
+	if err = errors.Join(err, r.Close()); err != nil {
+		d.t.Fatal(err)
+	}
+	change(data)
 	w, err := d.s.CreateSnapshot(height)
 	if err != nil {
 		d.t.Fatal(err)
 	}
-	if _, err = io.Copy(w, r); err == nil {
+	if _, err = w.Write(data); err == nil {
 		err = w.Finish()
 	}
 	if err == nil {

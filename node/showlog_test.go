@@ -117,6 +117,15 @@ func TestLogGoesOnBehindATakenOverState(t *testing.T) {
 	if len(r.gaps) != 1 || r.gaps[0].From < 2 || r.gaps[0].To <= left || r.entries[0].Command != "6 bytes" || r.entries[0].Height >= r.gaps[0].From {
 		t.Errorf("gaps %v in %+v", r.gaps, r.entries)
 	}
+	c.stop(3)
+	c.start(3) // the snapshot that it begins with tells that there may be a gap below
+	if err := c.nodes[3].Await(ctx, r.next); err != nil {
+		t.Fatal(err)
+	}
+	again := &reading{}
+	if err := c.nodes[3].Log(ctx, 1, false, again); err != nil || fmt.Sprint(again.gaps) != fmt.Sprint(r.gaps) {
+		t.Errorf("after a restart %v, %v, before it %v", again.gaps, err, r.gaps)
+	}
 	if s := c.nodes[3].Status(); s.CatchingUpTo != 0 || s.SnapshotHeight != 0 {
 		t.Errorf("caught up, it shows %+v", s)
 	}

@@ -96,6 +96,10 @@ func TestViewTellsWhatOpenDoes(t *testing.T) {
 			write(t, filepath.Join(dir, "safety", "CURRENT."+strings.TrimLeft(strings.TrimPrefix(manifest, "MANIFEST-"), "0")), []byte(current))
 			write(t, filepath.Join(dir, "safety", "CURRENT"), []byte("MANIFEST-000000\n"))
 		},
+		"obsolete": func(t *testing.T, dir string) {
+			write(t, filepath.Join(dir, "safety", "CURRENT.0"), []byte("MANIFEST-000000\n"))
+			write(t, filepath.Join(dir, "safety", "MANIFEST-000000"), []byte("nothing"))
+		},
 		"CURRENT of nothing": func(t *testing.T, dir string) {
 			write(t, filepath.Join(dir, "safety", "CURRENT"), []byte("MANIFEST-999999\n"))
 		},
