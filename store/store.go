@@ -226,9 +226,9 @@ func (s *Store) begin() error {
 		s.alive.RUnlock()
 		return *failure
 	}
-	if s.safety == nil { // Revive could not open it again
+	if full := s.full.Load(); s.safety == nil && full != nil { // Revive could not open it again
 		s.alive.RUnlock()
-		return *s.full.Load()
+		return *full
 	}
 	return nil
 }
