@@ -58,7 +58,7 @@ type Local struct {
 // Submitter takes in requests. It is implemented by node.Node, and used by front ends.
 type Submitter interface {
 	// Submit hands a request over. It blocks while admission is paused.
-	// Expected errors: ErrBusy, ErrTooLarge, ErrStopped; then nothing was taken in.
+	// Expected errors: ErrBusy, ErrTooLarge, ErrDiskFull, ErrStopped; then nothing was taken in.
 	Submit(r *Request) error
 }
 
@@ -72,6 +72,8 @@ var (
 	ErrBusy = errors.New("too much work under way, try again")
 	// ErrTooLarge: the request is larger than a batch may be.
 	ErrTooLarge = errors.New("request too large")
+	// ErrDiskFull: the replica cannot store anything, and takes nothing in until it can.
+	ErrDiskFull = errors.New("disk full")
 	// ErrStopped: the node is stopping.
 	ErrStopped = errors.New("node is stopping")
 )

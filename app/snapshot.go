@@ -15,8 +15,9 @@ type Snapshotter interface {
 	Restore(r io.Reader) error
 }
 
-// Frozen is a state at one point of the log. All its methods are called by one goroutine, which need not be the executor,
-// and several Frozen of one application are used one after the other, in the order in which they were made.
+// Frozen is a state at one point of the log. Its methods are called by other goroutines than the executor, one method at a
+// time. Digest is called first, and for several Frozen of one application one after the other, in the order in which they
+// were made. WriteTo may run while Digest is called of those made later: what that writes, it must not read.
 // Application.Digest is not called while a Frozen is unreleased.
 type Frozen interface {
 	// Digest returns what Application.Digest would have. Its cost follows what has changed since the last digest, not the

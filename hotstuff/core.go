@@ -6,6 +6,7 @@ import (
 	"github.com/hotstuffd/hotstuffd/blocktree"
 	"github.com/hotstuffd/hotstuffd/pacemaker"
 	"github.com/hotstuffd/hotstuffd/qc"
+	"github.com/hotstuffd/hotstuffd/qc/peers"
 )
 
 // Config is a replica's part in the protocol. Limits and Leaders are fixed by genesis; Timing is this replica's own.
@@ -49,7 +50,8 @@ type Recovered struct {
 	Below     []*blocktree.Block        // ancestors of Committed in ascending order, as many as Leaders.Depth
 	Above     []*blocktree.Block        // other blocks stored, in ascending order of height
 	Certified *qc.CheckpointCertificate // the highest known; nil before the first
-	// Unnoted are commits up to Committed that are not on disk as such, in ascending order: a snapshot shows them.
+	// Unnoted are commits up to Committed that are not on disk as such, in ascending order: a snapshot shows them. Nor need
+	// Committed and Below be on disk as blocks, then.
 	Unnoted []CommitRecord
 	// Unstored are Committed and some of Below, if a snapshot alone has them: a log that begins there needs its first block.
 	Unstored []*blocktree.Block
@@ -64,7 +66,6 @@ type Core struct {
 
 	now      qc.Ticks
 	wall     int64
-	peerUp   []bool // false also before the first contact
 	peerDown []bool // known to be down
 	heavy    bool   // views are paced
 
@@ -91,6 +92,8 @@ type Core struct {
 	led        led
 	fetches    []fetch // wanted, highest view first. Bound: fetchesMax
 	asking     asking
+	peers      *peers.Peers // as sources of blocks
+	askedAt    []qc.Ticks   // when each peer was last asked for blocks; 0: it has answered
 
 	request     rejoinRequest // while the replica rejoins
 	checkpoints checkpoints
@@ -126,7 +129,8 @@ func New(cfg Config, rec Recovered, at Tick) (*Core, error) {
 	c := &Core{
 		cfg: cfg, tree: tree, now: at.Now, wall: at.Wall,
 		safety:   safety{state: rec.Safety, committee: cfg.Committee, self: cfg.Self, signer: cfg.Signer, identity: cfg.Identity},
-		peerUp:   make([]bool, n),
+		peers:    peers.New(cfg.Self, n),
+		askedAt:  make([]qc.Ticks, n),
 		peerDown: make([]bool, n),
 		orphans:  make(map[qc.NodeID]*blocktree.Block),
 		votes:    make([][]qc.Vote, n),
@@ -154,6 +158,9 @@ func New(cfg Config, rec Recovered, at Tick) (*Core, error) {
 	}
 	if err := c.reconsider(rec.Above); err != nil {
 		return nil, err
+	}
+	if len(rec.Unnoted) > 0 {
+		c.persistRoot(rec.Committed, rec.Below)
 	}
 	c.repeat()
 	return c, c.settle()
@@ -321,7 +328,8 @@ func (c *Core) onPeer(p Peer) {
 	if !c.cfg.Committee.Has(p.ID) || p.ID == c.cfg.Self {
 		return
 	}
-	c.peerUp[p.ID], c.peerDown[p.ID] = p.Up, !p.Up
+	c.peers.SetUp(p.ID, p.Up)
+	c.peerDown[p.ID] = !p.Up
 	if p.Up && c.Rejoining() {
 		c.send(p.ID, &RejoinRequest{Nonce: c.safety.state.Nonce})
 	}

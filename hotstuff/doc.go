@@ -16,6 +16,7 @@
 //	propose.go   holding, pacing, building and sending proposals (PROTOCOL §5)
 //	commit.go    certificates on the tree: lock and three-chain commit
 //	fetch.go     blocks that are named but not held
+//	ranges.go    many of them, from several peers at once
 //	rejoin.go    the way back after the safety state was lost (PROTOCOL §7)
 //	ready.go     what comes out
 //

@@ -36,7 +36,7 @@ type CertificateMessage struct {
 // BlockRequest asks for the branch that ends in Target, from height From up.
 type BlockRequest struct {
 	Target qc.BlockID
-	From   qc.Height // the first height wanted: the requester's committed height + 1
+	From   qc.Height // the first height wanted: the requester's committed height + 1, or where a range begins
 }
 
 // BlockResponse answers a BlockRequest: consecutive blocks in ascending order of height from the height asked for, of the

@@ -41,15 +41,20 @@ func (c *Core) onRestored(in Restored) error {
 		return err
 	}
 	c.tree, c.led, c.build, c.candidates, c.require = tree, led{}, nil, nil, nil
-	for _, b := range append(append([]*blocktree.Block(nil), in.Below...), in.Block) {
-		if b.Height > 0 {
-			c.out.Persist = append(c.out.Persist, BlockRecord{Block: b})
-		}
-	}
+	c.persistRoot(in.Block, in.Below)
 	c.commits = append(c.commits[:0], CommitRecord{Height: in.Block.Height, Block: in.Block.ID()})
 	c.pace.Committed()
 	c.dropFetches()
 	return c.replant(above)
+}
+
+// persistRoot has the block of a snapshot put on disk, with those below it: whoever notes that it is committed must have it.
+func (c *Core) persistRoot(root *blocktree.Block, below []*blocktree.Block) {
+	for _, b := range append(append([]*blocktree.Block(nil), below...), root) {
+		if b.Height > 0 {
+			c.out.Persist = append(c.out.Persist, BlockRecord{Block: b})
+		}
+	}
 }
 
 // replant puts blocks back that were held above the root before it moved, as far as they descend from the new one. Their

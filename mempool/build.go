@@ -41,8 +41,8 @@ func (p *Pool) PushToLeader() {
 	}
 }
 
-// Connected says that a peer is there again. It is sent the own batches in flight: what was pushed while it was away is lost.
-func (p *Pool) Connected(peer qc.NodeID) {
+// pushFlight sends the own batches in flight to a peer that is there again: what was pushed while it was away is lost.
+func (p *Pool) pushFlight(peer qc.NodeID) {
 	for _, s := range p.own.flight {
 		p.ready.Push = append(p.ready.Push, Push{peer, s.item.batch})
 	}

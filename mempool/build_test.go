@@ -13,7 +13,7 @@ import (
 func TestOnlySyncedContiguousBatchesAreProposed(t *testing.T) {
 	s := newSolo(t, 4, nil)
 	lane := s.lane(1, laneOne, 3, "x")
-	s.Receive(s.verified(t, lane[0]))
+	s.Receive(1, s.verified(t, lane[0]))
 	unsynced := s.Ready().Persist
 	expectTrue(t, "held is not enough", !s.Includable() && len(s.build()) == 0)
 	s.Persisted(unsynced)
@@ -214,6 +214,6 @@ func TestReconnectedPeerGetsWhatIsInFlight(t *testing.T) {
 	b := s.at(10).Broadcast[0]
 	s.commit(a)
 	s.sync()
-	s.Connected(3)
+	s.SetPeer(3, true)
 	expect(t, "pushed", s.Ready().Push, mempool.Push{To: 3, Batch: b})
 }

@@ -166,7 +166,7 @@ func (c *cluster) deliver(n *replica, count int) {
 		n.inbox = n.inbox[1:]
 		switch m := m.(type) {
 		case *mempool.Batch:
-			n.pool.Receive(c.verified(c.t, m))
+			n.pool.Receive(m.Origin, c.verified(c.t, m))
 		case request:
 			for _, d := range m.digests {
 				b := n.pool.Lookup(d)

@@ -17,12 +17,12 @@ type commit struct {
 }
 
 // commitQueue holds the committed blocks that are not executed, in order. It is as long as execution is behind: a block is a few hundred bytes of names,
-// and the batches of those beyond the resolved part are neither loaded nor fetched.
+// and the batches of those beyond the resolved part are neither known nor loaded nor fetched.
 type commitQueue struct {
 	queue         []*commit
 	bytes         uint64 // payload of all of them
 	resolved      int    // blocks from the front whose missing batches are being looked for
-	resolvedBytes uint64 // payload of those
+	resolvedBytes uint64 // cost of those
 	emitted       int    // blocks from the front that were given out in Ready.Execute
 }
 
@@ -33,22 +33,38 @@ func (p *Pool) behind() bool { return p.commits.bytes >= p.cfg.BacklogBytes }
 // once its batches are here.
 func (p *Pool) Committed(b *blocktree.Block, after blocktree.Lanes) {
 	c := &commit{claim: claim{block: b, committed: true}, spans: make([][]Span, len(b.Payload))}
-	p.attach(&c.claim, func(*item) {})
+	var own []*item
 	for i, ref := range b.Payload {
 		c.bytes += uint64(ref.Bytes)
 		if s, ok := p.claimOwn(ref); ok {
 			c.spans[i] = s.spans
 			c.own++
 			c.ownCost += s.cost
-			p.release(s.item) // the commit holds on to it now
+			own = append(own, s.item)
 		}
 	}
 	p.commits.queue = append(p.commits.queue, c)
 	p.commits.bytes += c.bytes
-	p.advance(b.Height, after)
 	p.resolve()
+	if c.own > 0 {
+		p.attachCommit(c) // however far ahead it is: batches of our own are bounded by themselves
+	}
+	for _, it := range own {
+		p.release(it) // the commit holds on to it now
+	}
+	p.advance(b.Height, after)
 	p.execute()
 }
+
+// attachCommit names a committed block's batches. Those not held stay parked.
+func (p *Pool) attachCommit(c *commit) {
+	if c.items == nil {
+		p.attach(&c.claim, func(*item) {})
+	}
+}
+
+// cost is what the batches of a commit take in memory, about.
+func (c *commit) cost() uint64 { return c.bytes + uint64(len(c.block.Payload))*itemOverhead }
 
 // advance moves to a new committed block, and lets go of all that it decides.
 func (p *Pool) advance(height qc.Height, lanes blocktree.Lanes) {
@@ -61,11 +77,12 @@ func (p *Pool) advance(height qc.Height, lanes blocktree.Lanes) {
 	p.checkOwnLane()
 }
 
-// resolve has the missing batches of the first blocks looked for on disk: about ResolveBytes of payload, at least one block.
+// resolve has the missing batches of the first blocks looked for on disk: about ResolveBytes, at least one block.
 func (p *Pool) resolve() {
 	q := &p.commits
 	for q.resolved < len(q.queue) && (q.resolved == 0 || q.resolvedBytes < p.cfg.ResolveBytes) {
 		c := q.queue[q.resolved]
+		p.attachCommit(c)
 		for _, it := range c.items {
 			if it.batch == nil && it.stage == parked {
 				it.stage = loading
@@ -73,7 +90,7 @@ func (p *Pool) resolve() {
 			}
 		}
 		q.resolved++
-		q.resolvedBytes += c.bytes
+		q.resolvedBytes += c.cost()
 	}
 }
 
@@ -98,7 +115,7 @@ func (p *Pool) Loaded(asked []blocktree.Digest, found []*Batch) {
 // execute gives out the committed blocks that are complete, in order.
 func (p *Pool) execute() {
 	q := &p.commits
-	for ; q.emitted < len(q.queue) && q.queue[q.emitted].missing == 0; q.emitted++ {
+	for ; q.emitted < q.resolved && q.queue[q.emitted].missing == 0; q.emitted++ {
 		c := q.queue[q.emitted]
 		e := Execution{Block: c.block, Batches: make([]*Batch, len(c.items)), Spans: c.spans}
 		for i, it := range c.items {
@@ -120,6 +137,7 @@ func (p *Pool) Executed(height qc.Height) {
 	}
 	q.pop(n)
 	p.resolve()
+	p.execute()
 }
 
 // retire ends a commit's hold on its batches and the accounts of its own ones.
@@ -135,7 +153,7 @@ func (q *commitQueue) pop(n int) {
 		q.bytes -= c.bytes
 	}
 	for _, c := range q.queue[:min(n, q.resolved)] {
-		q.resolvedBytes -= c.bytes
+		q.resolvedBytes -= c.cost()
 	}
 	q.resolved = max(0, q.resolved-n)
 	q.emitted = max(0, q.emitted-n)
@@ -167,11 +185,12 @@ func (p *Pool) Restored(height qc.Height, lanes blocktree.Lanes) {
 // Applied returns the height of the last block that was executed, or restored.
 func (p *Pool) Applied() qc.Height { return p.applied }
 
-// Starved returns the height of the committed block that execution waits for because batches of it are missing.
+// Starved returns the height of the committed block that execution waits for because batches of it are on no disk here.
 func (p *Pool) Starved() (at qc.Height, ok bool) {
 	q := &p.commits
-	if q.emitted == len(q.queue) {
+	if q.emitted >= q.resolved {
 		return 0, false
 	}
-	return q.queue[q.emitted].block.Height, true
+	c := q.queue[q.emitted]
+	return c.block.Height, slices.ContainsFunc(c.items, (*item).fetching)
 }

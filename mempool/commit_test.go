@@ -24,7 +24,7 @@ func TestExecutionIsInCommitOrder(t *testing.T) {
 	s.commit()
 	expectTrue(t, "the first block is not complete", len(s.sync().Execute) == 0)
 	s.hold(x[1])
-	s.Receive(s.verified(t, x[0]))
+	s.Receive(1, s.verified(t, x[0]))
 	e := s.sync().Execute
 	expect(t, "then all go, in order", heights(e), 1, 2, 3)
 	expectTrue(t, "with their batches in order", len(e[0].Batches) == 2 && e[0].Batches[1] == x[1] && e[1].Batches[0] == y[0])
@@ -45,19 +45,19 @@ func TestCommittedIsLoadedBeforeItIsFetched(t *testing.T) {
 	expectTrue(t, "the proposer is asked for the rest", len(r.Fetch) == 1 && r.Fetch[0].To == 1)
 	expect(t, "without a grace", r.Fetch[0].Request.Digests, x[1].Digest())
 	expectTrue(t, "then the next", s.at(20).Fetch[0].To == 2)
-	s.Receive(s.verified(t, x[1]))
+	s.Receive(1, s.verified(t, x[1]))
 	expect(t, "executed", heights(s.sync().Execute), 1)
 }
 
 // TestCatchingUpIsWindowed: far behind, batches are resolved only some way ahead of execution, so memory stays bounded; execution moves the window.
 func TestCatchingUpIsWindowed(t *testing.T) {
-	s := newSolo(t, 4, func(c *mempool.Config) { c.ResolveBytes = 12 })
-	x := s.lane(1, laneOne, 10, "x") // four bytes each
+	s := newSolo(t, 4, func(c *mempool.Config) { c.ResolveBytes = 3 * (4 + 4096) })
+	x := s.lane(1, laneOne, 10, "x") // four bytes each, and 4096 on top
 	for _, b := range x {
 		s.commit(b)
 	}
 	loads := s.Ready().Load
-	expect(t, "twelve bytes", loads, x[0].Digest(), x[1].Digest(), x[2].Digest())
+	expect(t, "three batches", loads, x[0].Digest(), x[1].Digest(), x[2].Digest())
 	s.Loaded(loads, x[:3])
 	expect(t, "they are executed", heights(s.sync().Execute), 1, 2, 3)
 	expectTrue(t, "and hold the window until that is done", len(s.Ready().Load) == 0)
@@ -66,6 +66,23 @@ func TestCatchingUpIsWindowed(t *testing.T) {
 	s.Executed(3)
 	expect(t, "and by one", s.Ready().Load, x[5].Digest())
 	expectTrue(t, "the backlog is all that is left", s.Stats().BacklogBytes == 7*4)
+}
+
+// TestWindowMovesOverWhatIsComplete: blocks beyond the window that miss nothing are executed when it comes to them.
+func TestWindowMovesOverWhatIsComplete(t *testing.T) {
+	s := newSolo(t, 4, func(c *mempool.Config) { c.ResolveBytes = 1 })
+	x := s.lane(1, laneOne, 2, "x")
+	s.hold(x...)
+	s.commit(x[0])
+	s.commit()
+	s.commit(x[1])
+	expect(t, "the first fills the window", heights(s.sync().Execute), 1)
+	s.Executed(1)
+	r := s.sync()
+	expect(t, "then the next", heights(r.Execute), 2)
+	expect(t, "and what has left memory is loaded", r.Load, x[1].Digest())
+	s.Loaded(r.Load, x[1:])
+	expect(t, "and executed", heights(s.sync().Execute), 3)
 }
 
 // TestLoneReplicaResolvesFromItsDisk: in a committee of one nobody can be asked, and nothing spins.
@@ -78,9 +95,9 @@ func TestLoneReplicaResolvesFromItsDisk(t *testing.T) {
 	for now := range qc.Ticks(100) {
 		expectTrue(t, "nobody is asked", len(s.at(now).Fetch) == 0)
 	}
-	due, ok := s.Deadline()
-	expectTrue(t, "and the driver can sleep", ok && due > 99)
-	s.Receive(s.verified(t, x[0]))
+	_, ok := s.Deadline()
+	expectTrue(t, "and the driver can sleep", !ok)
+	s.Receive(1, s.verified(t, x[0]))
 	expect(t, "executed", heights(s.sync().Execute), 1)
 }
 
@@ -93,7 +110,7 @@ func TestFetchGoesOnWhenABlockCommits(t *testing.T) {
 	s.commit(x...)
 	expectTrue(t, "not looked for on disk: it was not there", len(s.Ready().Load) == 0)
 	expectTrue(t, "asked again", s.at(25).Fetch[0].To == 2)
-	s.Receive(s.verified(t, x[0]))
+	s.Receive(1, s.verified(t, x[0]))
 	expect(t, "executed", heights(s.sync().Execute), 1)
 	s.Executed(1)
 	st := s.Stats()

@@ -28,11 +28,12 @@ type Config struct {
 	// Batches of others.
 	PeerBytes  int      // quota of one origin's batches that no block names, bytes
 	FetchGrace qc.Ticks // how long a named batch may be late before it is asked for
-	FetchRetry qc.Ticks // how long a peer has to answer before the next one is asked
+	FetchRetry qc.Ticks // how long a peer has to answer before the next one is asked, beside what its answers are known to take
+	FetchBytes int      // batches under way from one peer at most, but for one more and those that a vote waits for, bytes
 
 	// Execution.
 	BacklogBytes uint64 // payload and admission pause at this many bytes committed and not executed
-	ResolveBytes uint64 // committed batches are loaded and fetched at most about this far ahead of execution, bytes
+	ResolveBytes uint64 // committed batches are loaded and fetched at most about this far ahead of execution, bytes, each with a few kilobytes on top
 
 	// HeldLimitViews is for how many views, after a batch of an origin had to be fetched, Build names of that origin only what a quorum holds.
 	HeldLimitViews qc.View
@@ -56,6 +57,8 @@ func (c *Config) check() error {
 		return fmt.Errorf("mempool: pending_bytes is %d, want at least 1", c.PendingBytes)
 	case c.BacklogBytes < 1:
 		return fmt.Errorf("mempool: a backlog of 0 bytes would never admit anything")
+	case c.FetchBytes < 1:
+		return fmt.Errorf("mempool: fetch bytes of 0 would never ask for anything")
 	case c.FetchRetry < 1:
 		return fmt.Errorf("mempool: fetch retry of 0 ticks would ask without end")
 	}

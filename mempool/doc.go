@@ -23,7 +23,7 @@
 //
 //   - own.go: admission, batching, the end of an own lane
 //   - receive.go, item.go, shelf.go: what is kept, under which quota, and what is forgotten
-//   - require.go, fetch.go: payload for votes, and getting what is missing
+//   - require.go, fetch.go: payload for votes, and getting what is missing, from all peers
 //   - runs.go, build.go, held.go: what a proposal may name, and how origins share it
 //   - commit.go: execution in order
 //   - batch.go: the batch itself and its verification
@@ -46,6 +46,7 @@
 //   - own requests: Config.PendingBytes, and one request more; beyond it Submit refuses
 //   - batches that no block names: Config.PeerBytes an origin; beyond it they are dropped, and fetched if a block names them after all
 //   - batches that uncommitted blocks name: 32 blocks; beyond it the lowest view is let go
-//   - batches that committed blocks name: Config.ResolveBytes are loaded or fetched ahead of execution
+//   - batches that committed blocks name: Config.ResolveBytes are known, loaded or fetched ahead of execution; beyond it only the blocks are kept
+//   - batches under way from one peer: Config.FetchBytes, and those that a vote waits for
 //   - marks of peers: two for each peer
 package mempool

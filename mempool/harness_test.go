@@ -89,8 +89,8 @@ func testConfig(r *roster, self qc.NodeID) mempool.Config {
 		Self: self, Committee: r.committee, Identity: qc.IdentityKey(r.private[self]),
 		BatchBytesMax: 1000, BlockBatchesMax: 10, BlockBytesMax: 4000, ExpiryDistanceMax: 100,
 		BatchBytes: 100, BatchDelay: 10, PendingBytes: 4000,
-		PeerBytes: 20 * 4096, FetchGrace: 5, FetchRetry: 20,
-		BacklogBytes: 10_000, ResolveBytes: 2000, HeldLimitViews: 6,
+		PeerBytes: 20 * 4096, FetchGrace: 5, FetchRetry: 20, FetchBytes: 3200,
+		BacklogBytes: 10_000, ResolveBytes: 200_000, HeldLimitViews: 6,
 	}
 }
 
@@ -157,7 +157,7 @@ func (s *solo) sync() mempool.Ready {
 func (s *solo) hold(batches ...*mempool.Batch) {
 	s.t.Helper()
 	for _, b := range batches {
-		s.Receive(s.verified(s.t, b))
+		s.Receive(1, s.verified(s.t, b))
 	}
 	s.sync()
 }

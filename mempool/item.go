@@ -19,8 +19,14 @@ type item struct {
 	// While it is missing.
 	stage    stage
 	proposer qc.NodeID // of the newest block that names it
-	due      qc.Ticks  // when to ask the next peer
-	tried    qc.Bitmap // peers asked in this round, and self
+	due      qc.Ticks  // when to ask for it, or when it is late
+	waits    bool      // it is due, and no peer has room
+	asked    bool      // it is under way from peer, since askedAt
+	peer     qc.NodeID
+	askedAt  qc.Ticks
+	alone    bool      // nothing else was under way from that peer then
+	tried    qc.Bitmap // peers asked in this round, which began at began
+	began    qc.Ticks
 }
 
 // waiter is one place in a claim where an item is missed.

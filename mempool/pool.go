@@ -6,6 +6,7 @@ import (
 
 	"github.com/hotstuffd/hotstuffd/blocktree"
 	"github.com/hotstuffd/hotstuffd/qc"
+	"github.com/hotstuffd/hotstuffd/qc/peers"
 )
 
 // Pool is one replica's view of all lanes. It belongs to one goroutine.
@@ -31,6 +32,9 @@ type Pool struct {
 	required []*claim // in ascending order of view, at most requirementsMax
 	commits  commitQueue
 	wanted   []*item // being fetched; may hold some that no longer are
+
+	peers   *peers.Peers
+	sources []source // by peer
 
 	marks [][marksKept]blocktree.Lanes // by peer, newest first; nil where none came
 }
@@ -62,6 +66,11 @@ func New(cfg Config, r Recovered) (*Pool, error) {
 		lanes:    r.Lanes,
 		frontier: frontier{lanes: r.Lanes, height: r.Height, leader: cfg.Self},
 		marks:    make([][marksKept]blocktree.Lanes, n),
+		peers:    peers.New(cfg.Self, n),
+		sources:  make([]source, n),
+	}
+	for id := range qc.NodeID(n) {
+		p.resetSource(id)
 	}
 	for i := range p.shelves {
 		p.shelves[i].expiry = math.MaxUint64
@@ -91,10 +100,8 @@ func (p *Pool) Flush() {
 // Deadline returns when Flush next has something to do, if no other input comes first.
 func (p *Pool) Deadline() (at qc.Ticks, ok bool) {
 	at, ok = p.closeDeadline()
-	for _, it := range p.wanted {
-		if it.fetching() && (!ok || it.due < at) {
-			at, ok = it.due, true
-		}
+	if due, fetches := p.fetchDeadline(); fetches && (!ok || due < at) {
+		at, ok = due, true
 	}
 	return at, ok
 }

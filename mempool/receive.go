@@ -1,18 +1,21 @@
 package mempool
 
+import "github.com/hotstuffd/hotstuffd/qc"
+
 // siblingsMax is how many batches of one position are held when no block names them: two are what a forked origin needs to be seen, and one more
 // would only fill memory.
 const siblingsMax = 2
 
 // Receive takes in a batch that a peer pushed, or sent because it was asked. A batch that a block names is always kept; any other only within its
 // origin's quota, and only if a block may still name it.
-func (p *Pool) Receive(v Verified) {
+func (p *Pool) Receive(from qc.NodeID, v Verified) {
 	b := v.batch
 	if b == nil {
 		return
 	}
 	if it := p.items[b.Digest()]; it != nil {
 		if it.batch == nil {
+			p.credit(from, it)
 			p.ready.Persist = append(p.ready.Persist, b)
 			p.fill(it, b)
 		}
@@ -45,6 +48,7 @@ func (p *Pool) Persisted(batches []*Batch) {
 
 // fill gives a missing item its batch. Blocks that describe it wrongly are invalid from here on.
 func (p *Pool) fill(it *item, b *Batch) {
+	p.takeBack(it)
 	p.hold(it, b)
 	it.tried = nil
 	var liars []*claim

@@ -22,7 +22,7 @@ func TestQuotaHoldsOnlyForWhatNoBlockNames(t *testing.T) {
 	b := s.block(1, lane...)
 	s.Require(b, s.tip)
 	for _, x := range lane {
-		s.Receive(s.verified(t, x))
+		s.Receive(1, s.verified(t, x))
 	}
 	expect(t, "named batches are kept", s.sync().Available, b.ID())
 	expectTrue(t, "all five", s.Stats().Batches == 6)
@@ -72,7 +72,7 @@ func TestStaleAndOversizedAreDropped(t *testing.T) {
 	s.hold(old, passed, expired, large)
 	expectTrue(t, "none is kept", s.Stats().Batches == before)
 	expectTrue(t, "each is counted", s.Stats().Drops == mempool.Drops{Stale: 3, Oversized: 1})
-	s.Receive(mempool.Verified{})
+	s.Receive(1, mempool.Verified{})
 	expectTrue(t, "what was not verified is nothing", s.Stats().Batches == before)
 }
 

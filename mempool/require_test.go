@@ -16,7 +16,7 @@ func TestAvailableMeansHeldAndSynced(t *testing.T) {
 	b := s.block(1, lane...)
 	s.hold(lane[0])
 	s.Require(b, s.tip)
-	s.Receive(s.verified(t, lane[1]))
+	s.Receive(1, s.verified(t, lane[1]))
 	twin := s.block(3, lane...)
 	s.Require(twin, s.tip)
 	r := s.Ready()
@@ -103,7 +103,7 @@ func TestOneLiarDoesNotSpoilTheOther(t *testing.T) {
 	liar.Payload[0].Bytes++
 	s.Require(liar, s.tip)
 	s.Require(honest, s.tip)
-	s.Receive(s.verified(t, lane[0]))
+	s.Receive(1, s.verified(t, lane[0]))
 	r := s.sync()
 	expect(t, "invalid", r.Invalid, liar.ID())
 	expect(t, "available", r.Available, honest.ID())
@@ -134,7 +134,7 @@ func TestFetchRotation(t *testing.T) {
 	expect(t, "order", asked, 2, 3, 1, 4, 2, 3)
 	due, _ := s.Deadline()
 	expectTrue(t, "the grace, then the retries", due == 100+5+6*20)
-	s.Receive(s.verified(t, lane[0]))
+	s.Receive(1, s.verified(t, lane[0]))
 	expect(t, "available", s.sync().Available, b.ID())
 	_, ok := s.Deadline()
 	expectTrue(t, "nothing is asked any more", !ok && s.Stats().Missing == 0)
@@ -170,7 +170,7 @@ func TestRequirementsAreBounded(t *testing.T) {
 	s.Require(blocks[0], s.tip)
 	expectTrue(t, "32 are pinned", s.Stats().Required == 32 && s.Stats().Batches == 32)
 	for _, tag := range []string{"x0", "x67", "x68", "x99"} {
-		s.Receive(s.verified(t, s.lane(1, laneOne, 1, tag)[0]))
+		s.Receive(1, s.verified(t, s.lane(1, laneOne, 1, tag)[0]))
 	}
 	expect(t, "the newest", s.sync().Available, blocks[68].ID(), blocks[99].ID())
 	s.commitUpTo(1)

@@ -24,11 +24,12 @@ func (a *Audit) State(ctx context.Context, fresh app.Application) error {
 		return err
 	}
 	m := NewMachine(fresh, a.check.first, cfg)
-	m.OnCheckpoint(func(s *State) {
-		if want, ok := a.certified[s.height]; ok {
+	m.OnCheckpoint(func() {
+		if want, ok := a.certified[m.Height()]; ok {
+			s := m.Freeze()
 			a.compare(s.Checkpoint(), want)
+			s.Release()
 		}
-		s.Release()
 	})
 	if err := a.standBelow(m); err != nil {
 		a.problem("state: %v", err)

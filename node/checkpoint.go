@@ -19,6 +19,7 @@ func (Checkpointed) event() {}
 func digestOf(h *stateHead, sessions, application [32]byte) [32]byte {
 	b := append(make([]byte, 0, 128+cursorBytes*len(h.lanes)), "hotstuffd/engine\x00\x02"...)
 	b = binary.BigEndian.AppendUint64(b, h.commands)
+	b = binary.BigEndian.AppendUint64(b, h.weight)
 	b = binary.BigEndian.AppendUint16(b, uint16(len(h.lanes)))
 	for i := range h.lanes {
 		b = appendCursor(b, &h.lanes[i])

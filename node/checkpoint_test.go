@@ -58,7 +58,8 @@ func TestStateCoversLanes(t *testing.T) {
 	state := func(change func(*mempool.Batch)) [32]byte {
 		m := node.NewMachine(&counter{}, genesis, machineConfig)
 		var got []qc.Checkpoint
-		m.OnCheckpoint(func(s *node.State) {
+		m.OnCheckpoint(func() {
+			s := m.Freeze()
 			got = append(got, s.Checkpoint())
 			s.Release()
 		})

@@ -107,7 +107,7 @@ func (d *Driver) take(at qc.Ticks, e Event) error {
 		}
 		return d.core.Step(e.Verified)
 	case ReceivedBatch:
-		d.pool.Receive(e.Batch)
+		d.pool.Receive(e.From, e.Batch)
 	case Summed:
 		return d.core.Step(e.Sum)
 	case Synced:
@@ -118,9 +118,7 @@ func (d *Driver) take(at qc.Ticks, e Event) error {
 		d.pool.Executed(e.Height)
 	case PeerChange:
 		d.reached[e.ID] = true
-		if e.Up {
-			d.pool.Connected(e.ID)
-		}
+		d.pool.SetPeer(e.ID, e.Up)
 		return d.core.Step(hotstuff.Peer{ID: e.ID, Up: e.Up})
 	case Submitted:
 		switch err := d.pool.Submit(e.Blob, e.Count, e.Owner, e.Extra); {
@@ -188,7 +186,7 @@ func (d *Driver) stepTransfer(now qc.Ticks) {
 	}
 	w := want{applied: d.pool.Applied()}
 	if at, ok := d.pool.Starved(); ok {
-		w.needs = at
+		w.needs, w.payload = at, true
 	} else if d.core.Fetching() {
 		w.needs = d.core.Tree().Committed().Block.Height + 1
 	}

@@ -26,7 +26,8 @@ type executor struct {
 	asked   []chan<- Applied
 	restore *restoration
 	closed  bool
-	broken  bool // a restoration has failed: blocks wait for the next one
+	// suspended: blocks, and those who ask for the state, wait until a snapshot was taken over and adopted.
+	suspended bool
 
 	newest [recentBlocks]recentBlock // by height modulo its length
 
@@ -103,14 +104,13 @@ type work struct {
 func (x *executor) wait() (w work, ok bool) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	for !x.closed && x.restore == nil && (len(x.queue) == 0 || x.broken) && len(x.asked) == 0 {
+	for !x.closed && x.restore == nil && (x.suspended || len(x.queue) == 0 && len(x.asked) == 0) {
 		x.ready.Wait()
 	}
-	w.restore, x.restore = x.restore, nil
-	if w.restore == nil && !x.broken { // after a restoration the queue is another
+	if w.restore, x.restore = x.restore, nil; w.restore == nil && !x.suspended {
 		w.queue, x.queue = x.queue, nil
+		w.asked, x.asked = x.asked, nil
 	}
-	w.asked, x.asked = x.asked, nil
 	return w, !x.closed
 }
 
@@ -130,25 +130,35 @@ func (x *executor) execute(e mempool.Execution) {
 	x.done(h)
 }
 
-// takeOver restores a snapshot, unless the application has come as far by itself.
+// takeOver restores a snapshot, unless the application has come as far by itself. Nothing else is done before adopt, or
+// another restoration: a restart would not stand where the application does.
 func (x *executor) takeOver(r *restoration) {
-	if r.cp.Height <= x.machine.Height() && !x.machine.broken {
+	x.mu.Lock()
+	needed := x.suspended || r.cp.Height > x.machine.Height()
+	x.suspended = needed
+	x.mu.Unlock()
+	if !needed {
 		r.result <- restored{}
 		return
 	}
-	err := x.machine.Restore(r.from, r.limits, r.cp)
-	x.mu.Lock()
-	x.broken = x.machine.broken
-	x.mu.Unlock()
-	if err != nil {
+	if err := x.machine.Restore(r.from, r.limits, r.cp); err != nil {
 		r.result <- restored{err: err}
 		return
 	}
-	x.restored.Store(uint64(r.cp.Height)) // before anybody can see the height as executed, and look for its log
-	x.cameTo(r.cp.Height)
 	head := x.machine.head()
 	r.result <- restored{head: &head}
-	x.done(r.cp.Height)
+}
+
+// adopt goes on from the snapshot that was taken over, when it is durable.
+func (x *executor) adopt(head *stateHead) {
+	b := head.block()
+	x.restored.Store(uint64(b.Height)) // before anybody can see the height as executed, and look for its log
+	x.cameTo(b.Height, b.ID())
+	x.done(b.Height)
+	x.mu.Lock()
+	x.suspended = false
+	x.mu.Unlock()
+	x.ready.Signal()
 }
 
 // takeSnapshot asks for a restoration and waits for its end; stop ends the wait.
@@ -212,13 +222,13 @@ func (x *executor) recent(h qc.Height) (id qc.BlockID, ok bool) {
 
 func (x *executor) apply(e mempool.Execution) {
 	x.machine.Apply(e)
-	x.cameTo(e.Block.Height)
+	x.cameTo(e.Block.Height, x.machine.block)
 }
 
 // cameTo notes that the machine has come to a block.
-func (x *executor) cameTo(h qc.Height) {
+func (x *executor) cameTo(h qc.Height, id qc.BlockID) {
 	x.mu.Lock()
-	x.newest[h%recentBlocks] = recentBlock{h, x.machine.block}
+	x.newest[h%recentBlocks] = recentBlock{h, id}
 	x.mu.Unlock()
 	x.progress.advance(uint64(h))
 }

@@ -3,6 +3,7 @@ package node
 import (
 	"errors"
 	"io"
+	"math"
 	"slices"
 
 	"github.com/hotstuffd/hotstuffd/api/wire"
@@ -14,10 +15,10 @@ import (
 // Keeper decides which states become snapshots, and how much of the log is kept (PROTOCOL §9: prune below what is certified
 // and durable here). It belongs to one goroutine, beside the loop and the executor: neither waits for it.
 //
-// A snapshot is due once as many bytes of log were applied since the last one as that has, and at least
-// KeeperConfig.Bytes. So snapshots at most double what is written, and a restart replays about as much as it restores.
-// The rule reads nothing but the log, so replicas with equal settings take snapshots of the same heights, and one that
-// is fetched can come from all of them.
+// A snapshot is due whenever the log has grown past a multiple of a period: KeeperConfig.Bytes, doubled until it is no less
+// than the last snapshot. So snapshots at most double what is written, and a restart replays about as much as it restores.
+// The rule reads nothing but the log from genesis on, so replicas with equal settings take snapshots of the same heights,
+// whatever each of them began with, and one that is fetched can come from all of them.
 type Keeper struct {
 	store SnapshotStore
 	cfg   KeeperConfig
@@ -27,13 +28,14 @@ type Keeper struct {
 	candidate *State                      // due, and not certified yet
 	certs     []*qc.CheckpointCertificate // the newest. Bound: certsMax
 	taken     []snapshotTaken             // from the floor up, ascending; the last is the newest snapshot
-	weight    uint64                      // State.weight of the newest
+	weight    uint64                      // of the log up to the newest, bytes
 	size      int64                       // bytes of the newest
+	unnoted   bool                        // the last Prune had to wait for the note of a commit
 }
 
 // KeeperConfig says how often snapshots are taken, and how much log is kept below them.
 type KeeperConfig struct {
-	Bytes  uint64    // of log between two snapshots, at least
+	Bytes  uint64    // of log between two snapshots, about, as long as one is no larger
 	Retain qc.Height // blocks that are kept below the newest snapshot; the log begins where one was taken, so some more
 }
 
@@ -41,8 +43,8 @@ type KeeperConfig struct {
 type SnapshotStore interface {
 	// WriteSnapshot makes what write writes a durable snapshot of the certified state.
 	WriteSnapshot(cert *qc.CheckpointCertificate, write func(io.Writer) error) (store.SnapshotMeta, error)
-	// KeepSnapshots removes all snapshots below a height.
-	KeepSnapshots(from qc.Height) error
+	// HoldSnapshots has newer ones leave those from a height up, within the store's bound.
+	HoldSnapshots(from qc.Height)
 	// CommittedID tells whether the commit of a height is on disk.
 	CommittedID(qc.Height) (id qc.BlockID, ok bool, err error)
 	// Prune forgets the log below a height whose commit is on disk, after whose block the lanes stand as given.
@@ -58,8 +60,7 @@ type snapshotTaken struct {
 const (
 	// certsMax bounds the certificates that are remembered: one may come before its state does here.
 	certsMax = 16
-	// snapshotsKept are kept, and up to snapshotsHeld while peers fetch older ones, or the log above them.
-	snapshotsKept = 2
+	// snapshotsHeld is the store's bound: as many are kept while peers fetch older ones, or the log above them.
 	snapshotsHeld = 4
 )
 
@@ -75,7 +76,7 @@ func (k *Keeper) Recover(s Stored, l wire.Limits, certified *qc.CheckpointCertif
 		h, err := headOf(s, m, l)
 		switch {
 		case err == nil:
-			k.Stands(m.Height(), h.lanes, m.Bytes, 0)
+			k.stands(h, m.Bytes)
 		case errors.Is(err, errSnapshot), errors.Is(err, store.ErrChunk):
 			damaged(m.Height(), err)
 		default:
@@ -88,24 +89,30 @@ func (k *Keeper) Recover(s Stored, l wire.Limits, certified *qc.CheckpointCertif
 	return nil
 }
 
-// Stands notes a snapshot that is on disk, in ascending order. weight is that of its state; 0 if the machine has begun with
-// it.
-func (k *Keeper) Stands(height qc.Height, lanes blocktree.Lanes, size int64, weight uint64) {
-	if n := len(k.taken); n > 0 && height <= k.taken[n-1].height {
+// Took notes a snapshot that the machine's present state was taken over from.
+func (k *Keeper) Took(m *Machine, size int64) {
+	h := m.head()
+	k.stands(&h, size)
+}
+
+// stands notes a snapshot that is on disk, in ascending order.
+func (k *Keeper) stands(h *stateHead, size int64) {
+	at := h.block().Height
+	if n := len(k.taken); n > 0 && at <= k.taken[n-1].height {
 		return
 	}
-	k.taken = append(k.taken, snapshotTaken{height, lanes})
-	k.size, k.weight = size, weight
+	k.taken = append(k.taken, snapshotTaken{at, h.lanes})
+	k.size, k.weight = size, h.weight
 }
 
 // Executed takes the state of a checkpoint, which is the keeper's to release.
 // Expected errors: the store's. Nothing else depends on the snapshot that has failed: the next state that is due is tried.
 func (k *Keeper) Executed(s *State) (*store.SnapshotMeta, error) {
-	if !s.Writable() || !k.due(s) {
+	// One that waits for its certificate stays: where certificates are slower than checkpoints, none would ever become a snapshot.
+	if !s.Writable() || k.candidate != nil || !k.due(s) {
 		s.Release()
 		return nil, nil
 	}
-	k.drop()
 	k.candidate = s
 	return k.try()
 }
@@ -116,7 +123,11 @@ func (k *Keeper) due(s *State) bool {
 	if n := len(k.taken); n > 0 {
 		last = k.taken[n-1].height
 	}
-	return s.height > last && s.weight-k.weight >= max(k.cfg.Bytes, uint64(k.size))
+	period := max(k.cfg.Bytes, 1)
+	for period < uint64(k.size) {
+		period *= 2
+	}
+	return s.height > last && s.head.weight/period > k.weight/period
 }
 
 // Certified takes a certificate of a state, ours or not.
@@ -124,10 +135,16 @@ func (k *Keeper) Certified(cert *qc.CheckpointCertificate) (*store.SnapshotMeta,
 	if k.certs = append(k.certs, cert); len(k.certs) > certsMax {
 		k.certs = slices.Delete(k.certs, 0, 1)
 	}
+	if k.unnoted {
+		if err := k.Prune(); err != nil {
+			return nil, err
+		}
+	}
 	return k.try()
 }
 
-// try takes the snapshot once its state is certified. A state that is never certified gives way to the next that is due.
+// try takes the snapshot once its state is certified. One that a higher certificate has passed never is: it makes room for
+// the next that is due.
 func (k *Keeper) try() (*store.SnapshotMeta, error) {
 	s := k.candidate
 	if s == nil {
@@ -136,17 +153,25 @@ func (k *Keeper) try() (*store.SnapshotMeta, error) {
 	cp := s.Checkpoint()
 	i := slices.IndexFunc(k.certs, func(c *qc.CheckpointCertificate) bool { return c.Checkpoint.Height == cp.Height })
 	if i < 0 {
+		if n := len(k.certs); n > 0 && k.certs[n-1].Checkpoint.Height > cp.Height {
+			k.drop()
+		}
 		return nil, nil
 	}
 	defer k.drop()
 	if k.certs[i].Checkpoint != cp {
 		return nil, nil // the core halts over it
 	}
+	if held, ok := k.holds.least(k.now()); ok {
+		k.store.HoldSnapshots(k.snapshotAtOrBelow(held))
+	} else {
+		k.store.HoldSnapshots(math.MaxUint64)
+	}
 	meta, err := k.store.WriteSnapshot(k.certs[i], func(w io.Writer) error { _, err := s.WriteTo(w); return err })
 	if err != nil {
 		return nil, err
 	}
-	k.Stands(cp.Height, s.head.lanes, meta.Bytes, s.weight)
+	k.stands(&s.head, meta.Bytes)
 	return &meta, k.Prune()
 }
 
@@ -160,8 +185,8 @@ func (k *Keeper) drop() {
 // Close releases what the keeper holds.
 func (k *Keeper) Close() { k.drop() }
 
-// Prune forgets the log and the snapshots that are not needed: below the newest snapshot less Retain blocks, and not
-// below what a peer is fetching, as long as that is one of the newest snapshotsHeld.
+// Prune forgets the log that is not needed: below the newest snapshot less Retain blocks, and not below what a peer is
+// fetching, as long as that is one of the newest snapshotsHeld.
 func (k *Keeper) Prune() error {
 	n := len(k.taken)
 	if n == 0 {
@@ -169,21 +194,27 @@ func (k *Keeper) Prune() error {
 	}
 	newest := k.taken[n-1].height
 	below := newest - min(newest, k.cfg.Retain)
-	keep := k.taken[max(0, n-snapshotsKept)].height
 	if held, ok := k.holds.least(k.now()); ok {
-		held = max(held, k.taken[max(0, n-snapshotsHeld)].height)
-		below, keep = min(below, held), min(keep, held)
+		below = min(below, max(held, k.taken[max(0, n-snapshotsHeld)].height))
 	}
-	if err := k.store.KeepSnapshots(k.snapshotAtOrBelow(keep)); err != nil {
-		return err
+	for _, t := range slices.Backward(k.taken) {
+		_, whole, err := k.store.CommittedID(t.height - 1)
+		if err != nil {
+			return err
+		}
+		if !whole { // it was taken over from a peer: of the log below it there is nothing that anybody could use
+			below = max(below, t.height)
+			break
+		}
 	}
 	at := k.snapshotAtOrBelow(below)
 	i := slices.IndexFunc(k.taken, func(t snapshotTaken) bool { return t.height == at })
 	if i < 0 {
 		return nil
 	}
-	if _, noted, err := k.store.CommittedID(at); !noted || err != nil {
-		return err // it is noted with the next vote, and the next snapshot prunes
+	_, noted, err := k.store.CommittedID(at)
+	if k.unnoted = !noted; k.unnoted || err != nil {
+		return err // it is noted with the next vote, and the next certificate prunes
 	}
 	if err := k.store.Prune(at, k.taken[i].lanes); err != nil {
 		return err

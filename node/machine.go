@@ -20,11 +20,11 @@ type Machine struct {
 	commands uint64             // applied since genesis
 	lanes    blocktree.Lanes    // next() of the last applied block
 	recent   []*blocktree.Block // the newest applied blocks, ascending: as many as the leader function reads
-	weight   uint64             // bytes of log applied since the machine was made or restored
+	weight   uint64             // bytes of the log since genesis, about
 	broken   bool               // a restoration has failed: the state is nobody's
 	scratch  []byte
 
-	checkpoint func(*State) // nil, or told the state at each checkpoint
+	checkpoint func() // nil, or called at each checkpoint
 	sessions   *session.Table
 	moment     app.Moment // of the block that is applied
 	place      qc.BlockID // its name
@@ -54,9 +54,9 @@ func NewMachine(a app.Application, genesis *blocktree.Block, cfg MachineConfig) 
 	return &Machine{cfg: cfg, app: a, block: genesis.ID(), lanes: make(blocktree.Lanes, cfg.Nodes), sessions: session.NewTable(cfg.Sessions)}
 }
 
-// OnCheckpoint has take called with the state after each block whose height is a multiple of MachineConfig.CheckpointEvery,
-// by the goroutine that applies. The state is take's to release. Call it before the first block.
-func (m *Machine) OnCheckpoint(take func(*State)) { m.checkpoint = take }
+// OnCheckpoint has due called after each block whose height is a multiple of MachineConfig.CheckpointEvery, by the goroutine
+// that applies, to Freeze the state. Call it before the first block.
+func (m *Machine) OnCheckpoint(due func()) { m.checkpoint = due }
 
 // Height returns the height of the last applied block.
 func (m *Machine) Height() qc.Height { return m.height }
@@ -82,7 +82,7 @@ func (m *Machine) Apply(e mempool.Execution) {
 	}
 	m.follow(e)
 	if every := m.cfg.CheckpointEvery; m.checkpoint != nil && every > 0 && m.height%every == 0 {
-		m.checkpoint(m.Freeze())
+		m.checkpoint()
 	}
 }
 

@@ -1,15 +1,25 @@
 package node
 
 import (
+	"time"
+
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/hotstuffd/hotstuffd/mempool"
 	hsnet "github.com/hotstuffd/hotstuffd/net"
+	"github.com/hotstuffd/hotstuffd/qc"
 )
 
 // Collectors returns the replica's metrics, for a prometheus registry of the caller's.
 func (n *Node) Collectors() []prometheus.Collector {
-	return []prometheus.Collector{metrics{n}, n.peers.dropped.counts}
+	return []prometheus.Collector{metrics{n}, n.peers.dropped.counts, n.stalls, n.intervals.histogram}
+}
+
+// newStalls measures for how long checkpoints and snapshots keep commands waiting: freezing the state, and waiting for
+// digests that are behind.
+func newStalls() prometheus.Histogram {
+	return prometheus.NewHistogram(prometheus.HistogramOpts{Name: "hotstuffd_checkpoint_stall_seconds",
+		Help: "How long the executor stood still for a checkpoint.", Buckets: []float64{.00001, .0001, .001, .002, .005, .01, .02, .05, .1, .5}})
 }
 
 // metrics reads what loop, mempool and network publish, when it is asked and not before.
@@ -32,12 +42,36 @@ var (
 	descRejoining = describe("rejoining", "1 while this replica has lost its safety state and signs nothing, else 0.")
 	descCertified = describe("checkpoint_height", "Height of the newest state that a quorum has signed.")
 	descStalled   = describe("checkpoint_stalled", "1 while blocks get no payload for want of a checkpoint certificate, else 0.")
+	descDiskFull  = describe("disk_full", "1 while the disk is full, so that this replica votes no more and takes no commands, else 0.")
 	descPeers     = describe("peers_connected", "Replicas that are connected, this one not counted.")
 	descFrames    = describe("net_frames_total", "Frames by class and direction.", "class", "direction")
 	descBytes     = describe("net_bytes_total", "Bytes of frames by class and direction.", "class", "direction")
 	descLost      = describe("net_dropped_frames_total", "Outgoing frames dropped, by class and reason.", "class", "reason")
 	descFaults    = describe("net_faults_total", "Connections refused or ended for a fault of the peer's.", "fault")
 )
+
+// intervals measures the time from one turn with commits to the next. It belongs to the loop.
+type intervals struct {
+	histogram prometheus.Histogram
+	last      time.Time
+	height    qc.Height
+}
+
+func newIntervals() intervals {
+	return intervals{histogram: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "hotstuffd_commit_interval_seconds",
+		Help: "Time from one commit to the next, heartbeats of an idle chain included.", Buckets: []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5}})}
+}
+
+// at takes the committed height after a turn.
+func (i *intervals) at(h qc.Height, now time.Time) {
+	if h == i.height {
+		return
+	}
+	if !i.last.IsZero() {
+		i.histogram.Observe(now.Sub(i.last).Seconds())
+	}
+	i.last, i.height = now, h
+}
 
 // Describe implements prometheus.Collector.
 func (m metrics) Describe(ch chan<- *prometheus.Desc) { prometheus.DescribeByCollect(m, ch) }
@@ -53,6 +87,7 @@ func (m metrics) Collect(ch chan<- prometheus.Metric) {
 	gauge(descApplied, float64(applied))
 	gauge(descPeers, float64(m.n.network.Connected()))
 	gauge(descRejoining, truth(p.rejoining))
+	gauge(descDiskFull, truth(m.n.store.Full()))
 	gauge(descCertified, float64(p.certified))
 	gauge(descStalled, truth(p.stall != nil))
 	collectPool(ch, p.pool)

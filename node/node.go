@@ -10,6 +10,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/hotstuffd/hotstuffd/app"
 	"github.com/hotstuffd/hotstuffd/blocktree"
 	"github.com/hotstuffd/hotstuffd/config"
@@ -38,6 +40,7 @@ type Node struct {
 	logger      *slog.Logger
 
 	store     *store.Store
+	disk      *disk // the same store, to those who can wait
 	network   *hsnet.Network
 	inbox     *inbox
 	driver    *Driver
@@ -50,6 +53,8 @@ type Node struct {
 	snapshots *snapshots
 	start     time.Time
 
+	stalls      prometheus.Histogram // of the executor, by checkpoints
+	intervals   intervals            // between commits
 	progress    published
 	written     *watermark // the height up to which committed blocks are on disk: the executor may be ahead
 	admission   *admission
@@ -59,9 +64,10 @@ type Node struct {
 		asked <-chan Applied
 	}
 
-	failure chan error    // the first fatal error of any goroutine
-	stop    chan struct{} // closed when Run begins to stop
-	stopped chan struct{} // closed when nothing answers any more
+	ended   <-chan struct{} // Run's context
+	failure chan error      // the first fatal error of any goroutine
+	stop    chan struct{}   // closed when Run begins to stop
+	stopped chan struct{}   // closed when nothing answers any more
 }
 
 // New opens the replica's store, recovers its state and binds its address. Nothing is sent before Run.
@@ -69,7 +75,7 @@ type Node struct {
 // configuration, an address in use.
 func New(o Options) (_ *Node, err error) {
 	n := &Node{cfg: o.Config, self: o.Secrets.ID, application: o.Application, logger: o.Logger, inbox: newInbox(), start: time.Now(),
-		failure: make(chan error, 1), stop: make(chan struct{}), stopped: make(chan struct{}), written: newWatermark(), admission: newAdmission(o.Config.Clients.Timeout)}
+		failure: make(chan error, 1), stop: make(chan struct{}), stopped: make(chan struct{}), stalls: newStalls(), intervals: newIntervals(), written: newWatermark(), admission: newAdmission(o.Config.Clients.Timeout)}
 	if n.logger == nil {
 		n.logger = slog.Default()
 	}
@@ -133,9 +139,11 @@ func (n *Node) connect(o Options, a Assembled, genesis *blocktree.Block, identit
 	if n.network, err = hsnet.Listen(netConfig(o, n.committee, identities, wireLimits, n.logger), n.peers); err != nil {
 		return err
 	}
-	t := transport{n.network}
+	t := transport{n.network, sentLog{n.self, n.logger}}
+	n.disk = newDisk(n.store, n.logger, n.stop)
+	n.peers.full = n.store.Full
 	holds, ticking := NewHolds(), func() qc.Ticks { return n.now().Now }
-	n.peers.server = &Server{Store: n.store, Reply: t.reply, Fail: n.fail, Holds: holds, Now: ticking}
+	n.peers.server = &Server{Store: n.store, Reply: t.reply, Fail: n.failUnlessFull, Holds: holds, Now: ticking}
 	config, err := MachineOf(o.Genesis, n.committee)
 	if err != nil {
 		return err
@@ -143,12 +151,16 @@ func (n *Node) connect(o Options, a Assembled, genesis *blocktree.Block, identit
 	machine := NewMachine(n.application, genesis, config)
 	WatchNonce(machine, a.Core, n.self, func(e NonceSeen) { n.inbox.answer(e) })
 	n.snapshots = newSnapshots(n.store, wireLimits, keeperConfig(o.Config.Storage), holds, ticking, n.inbox, n.logger, n.stop)
-	machine.OnCheckpoint(func(s *State) { n.snapshots.digestState(s, nil) })
+	machine.OnCheckpoint(func() {
+		began := time.Now()
+		n.snapshots.digestState(machine.Freeze(), nil)
+		n.stalls.Observe(time.Since(began).Seconds())
+	})
 	n.executor = newExecutor(machine, func(h qc.Height) { n.inbox.answer(Executed{Height: h}) }, n.snapshots.digestState,
 		func(x *executor) error {
-			err := Begin(machine, n.store, wireLimits, a.Base, a.ReplayTo, n.stop, x.cameTo)
+			err := Begin(machine, n.disk, wireLimits, a.Base, a.ReplayTo, n.stop, func(h qc.Height) { x.cameTo(h, machine.block) })
 			if err == nil && machine.Height() > 0 {
-				x.cameTo(machine.Height()) // by a snapshot alone, if no log was left above it
+				x.cameTo(machine.Height(), machine.block) // by a snapshot alone, if no log was left above it
 			}
 			return err
 		})
@@ -159,10 +171,10 @@ func (n *Node) connect(o Options, a Assembled, genesis *blocktree.Block, identit
 	}
 	n.sums = newWorker[hotstuff.VerifyRequest]()
 	n.loads = newWorker[blocktree.Digest]()
-	n.payload = &payloadWriter{worker: newWorker[*mempool.Batch](), write: n.store.AppendBatches,
+	n.payload = &payloadWriter{worker: newWorker[*mempool.Batch](), write: n.disk.AppendBatches,
 		done: func(b []*mempool.Batch) { n.inbox.answer(Synced{Batches: b}) }}
 	n.driver = NewDriver(a.Core, a.Pool, Edges{
-		Store: n.store, Transport: t, App: n.executor, Verifier: edgeVerifier{n}, Snapshots: takesOver(n.application, n.snapshots),
+		Store: loopStore{n}, Transport: t, App: n.executor, Verifier: edgeVerifier{n}, Snapshots: takesOver(n.application, n.snapshots),
 		Refused: refuse, Dropped: func(x hotstuff.Drop) { dropped.add(x.From, x.Reason) },
 	})
 	n.publish() // others may ask before the loop's first turn
@@ -208,10 +220,11 @@ func ticks(d time.Duration) qc.Ticks {
 // Expected errors: a store that cannot be written or read, and hotstuff's: the replica's key is used elsewhere, or more
 // than f replicas are faulty.
 func (n *Node) Run(ctx context.Context) error {
+	n.ended = ctx.Done()
 	var group sync.WaitGroup
 	launch := func(run func() error) {
 		group.Go(func() {
-			if err := run(); err != nil {
+			if err := run(); err != nil && !errors.Is(err, errStopped) {
 				n.fail(err)
 			}
 		})
@@ -221,8 +234,12 @@ func (n *Node) Run(ctx context.Context) error {
 	launch(n.runLoads)
 	launch(n.runSums)
 	n.snapshots.launch(&group, n.fail)
+	launch(n.disk.run)
 	n.network.Start()
 	err := n.loop(ctx)
+	if errors.Is(err, errStopped) { // while the disk was full: what was not written was not sent either
+		err = nil
+	}
 
 	// From the outside in: no new work, then the workers, then those who wait for answers.
 	close(n.stop)
@@ -261,7 +278,7 @@ func (n *Node) runLoads() error {
 		}
 		var found []*mempool.Batch
 		for _, d := range digests {
-			switch b, err := n.store.Batch(d); {
+			switch b, err := n.disk.Batch(d); {
 			case err == nil:
 				found = append(found, b)
 			case !errors.Is(err, store.ErrNotFound):
@@ -269,6 +286,13 @@ func (n *Node) runLoads() error {
 			}
 		}
 		n.inbox.answer(Loaded{Asked: digests, Found: found})
+	}
+}
+
+// failUnlessFull takes the errors of reads for peers: while the disk is full they ask somebody else.
+func (n *Node) failUnlessFull(err error) {
+	if !errors.Is(err, store.ErrFull) {
+		n.fail(err)
 	}
 }
 
@@ -308,6 +332,7 @@ func (n *Node) loop(ctx context.Context) error {
 			}
 		}
 		n.publish()
+		n.intervals.at(n.driver.Core().Tree().Committed().Block.Height, time.Now())
 		due := n.driver.Deadline()
 		wait := time.Duration(0)
 		if now := n.now().Now; due > now {
@@ -357,6 +382,9 @@ func (n *Node) publish() {
 
 // Submit implements app.Submitter.
 func (n *Node) Submit(r *app.Request) error {
+	if n.store.Full() {
+		return app.ErrDiskFull
+	}
 	if err := n.admission.wait(n.stop); err != nil {
 		return err
 	}
@@ -397,8 +425,8 @@ func (n *Node) do(ctx context.Context, r *app.Request) ([]byte, error) {
 		return o.reply, o.err
 	case <-ctx.Done():
 		return nil, ctx.Err()
-	case <-n.stopped:
-		return nil, app.ErrStopped
+	case <-n.stopped: // it was taken in
+		return nil, app.ErrUnknownOutcome
 	}
 }
 

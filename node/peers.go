@@ -23,6 +23,7 @@ type peers struct {
 	highQC     atomic.Uint64
 	checkpoint atomic.Uint64
 	server     *Server
+	full       func() bool // the disk is full: the loop takes nothing in
 	dropped    *dropCounter
 	logger     *slog.Logger
 }
@@ -46,6 +47,24 @@ func (p *peers) Frame(from qc.NodeID, class hsnet.Class, frame []byte) {
 		return
 	}
 	switch m := message.(type) {
+	case *mempool.BatchRequest:
+		p.server.Batches(from, m)
+		return
+	case *hotstuff.BlockRequest:
+		p.server.Blocks(from, m)
+		return
+	case *hotstuff.SnapshotRequest:
+		p.server.Snapshots(from, m)
+		return
+	case *hotstuff.ChunkRequest:
+		p.server.Chunk(from, m)
+		return
+	}
+	// The loop waits. Readers who wait for it would stop serving, and their streams would be given up.
+	if p.full() {
+		return
+	}
+	switch m := message.(type) {
 	case *mempool.Batch:
 		batch, err := mempool.Verify(p.committee, p.identities, m)
 		if err != nil {
@@ -53,29 +72,25 @@ func (p *peers) Frame(from qc.NodeID, class hsnet.Class, frame []byte) {
 			return
 		}
 		p.inbox.put(ReceivedBatch{From: from, Batch: batch}, len(m.Blob))
-	case *mempool.BatchRequest:
-		p.server.Batches(from, m)
-	case *hotstuff.BlockRequest:
-		p.server.Blocks(from, m)
-	case *hotstuff.SnapshotRequest:
-		p.server.Snapshots(from, m)
-	case *hotstuff.ChunkRequest:
-		p.server.Chunk(from, m)
-	case *hotstuff.Chunk:
-		verified, err := p.verifiers.verify(p.window(), from, m)
-		if err != nil {
-			p.dropped.add(from, err)
-			return
-		}
-		p.inbox.put(Received{verified}, len(m.Data))
 	case hotstuff.Message:
 		verified, err := p.verifiers.verify(p.window(), from, m)
 		if err != nil {
 			p.dropped.add(from, err)
 			return
 		}
-		p.inbox.put(Received{verified}, 0)
+		p.inbox.put(Received{verified}, weightOf(m))
 	}
+}
+
+// weightOf is what the large ones among messages count for the bound of the inbox: they come whether they were asked for or not.
+func weightOf(m hotstuff.Message) int {
+	switch m := m.(type) {
+	case *hotstuff.Chunk:
+		return len(m.Data)
+	case *hotstuff.SnapshotOffer:
+		return len(m.Chunks) * len(m.Chunks[0])
+	}
+	return 0
 }
 
 // PeerUp implements hsnet.Handler.

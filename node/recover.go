@@ -255,6 +255,11 @@ func restoreStored(m *Machine, s Stored, l wire.Limits, upTo qc.Height) error {
 		if at < s.Floor() {
 			break
 		}
+		if err := readThrough(s, at); errors.Is(err, store.ErrChunk) {
+			continue // found out before the application has seen any of it
+		} else if err != nil {
+			return err
+		}
 		f, err := s.OpenSnapshot(at)
 		if err != nil {
 			return err
@@ -267,5 +272,18 @@ func restoreStored(m *Machine, s Stored, l wire.Limits, upTo qc.Height) error {
 			return err
 		}
 	}
+	if s.Floor() == 0 && !m.Broken() {
+		return nil // the whole log is here
+	}
 	return errNoSnapshot
+}
+
+// readThrough reads all chunks of a snapshot, which checks them.
+func readThrough(s Stored, at qc.Height) error {
+	f, err := s.OpenSnapshot(at)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(io.Discard, f)
+	return errors.Join(err, f.Close())
 }

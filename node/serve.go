@@ -61,7 +61,7 @@ func (s *Server) branch(target qc.BlockID, from qc.Height, walk int) ([]*blocktr
 	var way []*blocktree.Block // descending; blocks near the target make room for those near from
 	for id := target; walk > 0; walk-- {
 		b, err := s.Store.Block(id)
-		if errors.Is(err, store.ErrNotFound) || err == nil && b.Height < from {
+		if errors.Is(err, store.ErrNotFound) || err == nil && (b.Height < from || b.Height-from >= qc.Height(walk)) {
 			return nil, nil
 		}
 		if err != nil {
@@ -103,6 +103,9 @@ func (s *Server) committed(from qc.Height) ([]*blocktree.Block, error) {
 			break
 		}
 		b, err := s.Store.Block(id)
+		if errors.Is(err, store.ErrNotFound) {
+			break // pruned since
+		}
 		if err != nil {
 			return nil, err
 		}

@@ -5,6 +5,7 @@ import (
 	"io"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hotstuffd/hotstuffd/api/wire"
@@ -26,6 +27,7 @@ type snapshots struct {
 	states  chan stateAsked // to be digested
 	keeping *worker[func() error]
 	keeper  *Keeper
+	waiting atomic.Int32 // states that were handed to the keeper, and that it has not taken yet
 
 	receiving *worker[func()]
 	receiver  *store.SnapshotReceiver // the receiving goroutine's; nil: there is none
@@ -38,8 +40,8 @@ type stateAsked struct {
 	answer chan<- Applied // nil: of a checkpoint
 }
 
-// statesMax is how many frozen states wait to be digested before the executor waits for that: each costs a copy of
-// what is written meanwhile.
+// statesMax is how many frozen states wait to be digested before the executor waits for that, and how many for the keeper
+// before further ones pass it by, as while it writes a large snapshot: each costs a copy of what is written meanwhile.
 const statesMax = 2
 
 func newSnapshots(s *store.Store, l wire.Limits, cfg KeeperConfig, holds *Holds, now func() qc.Ticks, in *inbox, logger *slog.Logger,
@@ -92,11 +94,24 @@ func (s *snapshots) digest() {
 				continue
 			}
 			s.inbox.answer(Checkpointed{a.state.Checkpoint()})
-			s.keeping.put(func() error { return s.tell(s.keeper.Executed(a.state)) })
+			s.offer(a.state)
 		case <-s.stop:
 			return
 		}
 	}
+}
+
+// offer hands a state to the keeper, unless that is behind: then the next one that is due will do.
+func (s *snapshots) offer(state *State) {
+	if s.waiting.Add(1) > statesMax {
+		s.waiting.Add(-1)
+		state.Release()
+		return
+	}
+	s.keeping.put(func() error {
+		s.waiting.Add(-1)
+		return s.tell(s.keeper.Executed(state))
+	})
 }
 
 // keep runs the keeper.
@@ -212,7 +227,7 @@ func (s *snapshots) Restore() {
 		case errors.Is(answer.Err, errStopped):
 			return
 		case answer.Err != nil:
-			s.logger.Error("a snapshot that was fetched is not what it was offered as: another one is tried", "height", s.meta.Height(), "error", answer.Err)
+			s.logger.Error("a snapshot that was fetched cannot be taken over: one is fetched again", "height", s.meta.Height(), "error", answer.Err)
 			s.forget((*store.SnapshotReceiver).Abort)
 		case answer.State == nil:
 			s.forget((*store.SnapshotReceiver).Abort)
@@ -224,11 +239,8 @@ func (s *snapshots) Restore() {
 	})
 }
 
-// commitRetry is how long a commit of a restored snapshot waits before it is tried again: the disk may be full.
-const commitRetry = 2 * time.Second
-
-// takeOver restores what was received, and makes it this replica's own snapshot. Only when that is durable the driver hears
-// of it: a restart stands where the driver does.
+// takeOver restores what was received, and makes it this replica's own snapshot. Only when that is durable the executor goes
+// on from there and the driver hears of it: a restart stands where they do.
 func (s *snapshots) takeOver() (*hotstuff.Restored, error) {
 	f, err := s.receiver.Open()
 	if err != nil {
@@ -238,29 +250,21 @@ func (s *snapshots) takeOver() (*hotstuff.Restored, error) {
 	if err := errors.Join(out.err, f.Close()); err != nil || out.head == nil {
 		return nil, err
 	}
-	for {
-		meta, err := s.receiver.Commit()
-		if err == nil {
-			s.keeping.put(func() error {
-				s.keeper.Stands(meta.Height(), out.head.lanes, meta.Bytes, 0)
-				return s.tell(nil, s.keeper.Prune())
-			})
-			return out.head.restored(s.meta.Certificate), nil
-		}
-		s.logger.Warn("cannot keep a snapshot that was taken over: tried again", "error", err)
-		select {
-		case <-time.After(commitRetry):
-		case <-s.stop:
-			return nil, errStopped
-		}
+	meta, err := s.receiver.Commit()
+	if meta.Certificate == nil {
+		return nil, err // the executor waits for the next one
 	}
+	_ = s.tell(nil, err)
+	s.executor.adopt(out.head)
+	s.keeping.put(func() error {
+		s.keeper.stands(out.head, meta.Bytes)
+		return s.tell(nil, s.keeper.Prune())
+	})
+	return out.head.restored(s.meta.Certificate), nil
 }
 
 // keptIn is a store as a Keeper sees it.
 type keptIn struct{ *store.Store }
-
-// KeepSnapshots implements SnapshotStore.
-func (k keptIn) KeepSnapshots(qc.Height) error { return nil }
 
 // WriteSnapshot implements SnapshotStore.
 func (k keptIn) WriteSnapshot(cert *qc.CheckpointCertificate, write func(io.Writer) error) (store.SnapshotMeta, error) {

@@ -29,7 +29,6 @@ type State struct {
 
 	digest [32]byte
 	known  bool
-	weight uint64 // bytes of log applied since the machine was made or restored
 }
 
 // stateHead is the small part of a state, at the beginning of a snapshot: where it stands, and what a core and a mempool
@@ -38,6 +37,7 @@ type stateHead struct {
 	blocks   []*blocktree.Block // ascending; the last is the one that the state comes after, those before it the leader function reads
 	lanes    blocktree.Lanes    // next() of the last
 	commands uint64             // applied since genesis
+	weight   uint64             // bytes of the log since genesis, about
 }
 
 func (h *stateHead) block() *blocktree.Block { return h.blocks[len(h.blocks)-1] }
@@ -73,7 +73,7 @@ func (s *State) Release() {
 //	the sessions' length (8 bytes), the sessions
 //	the application's bytes, to the end
 //
-// The head is the number of commands (8), the lanes, 56 bytes each, behind their number (2), and the blocks, each behind its
+// The head is the number of commands (8), the weight of the log (8), the lanes, 56 bytes each, behind their number (2), and the blocks, each behind its
 // length (4), behind their number (2). Blocks are without their proposers' signatures: these are not bound by the blocks'
 // names, and nobody checks them below a certificate.
 const (
@@ -106,6 +106,7 @@ func (s *State) WriteTo(w io.Writer) (int64, error) {
 
 func (h *stateHead) append(b []byte) ([]byte, error) {
 	b = binary.BigEndian.AppendUint64(b, h.commands)
+	b = binary.BigEndian.AppendUint64(b, h.weight)
 	b = binary.BigEndian.AppendUint16(b, uint16(len(h.lanes)))
 	for i := range h.lanes {
 		b = appendCursor(b, &h.lanes[i])
@@ -180,12 +181,12 @@ func short(err error) error {
 
 func parseHead(b []byte, l wire.Limits) (*stateHead, error) {
 	bad := errors.New("malformed head")
-	if len(b) < 10 {
+	if len(b) < 18 {
 		return nil, bad
 	}
-	h := &stateHead{commands: binary.BigEndian.Uint64(b)}
-	lanes := int(binary.BigEndian.Uint16(b[8:]))
-	if b = b[10:]; lanes != l.Nodes || len(b) < lanes*cursorBytes+2 {
+	h := &stateHead{commands: binary.BigEndian.Uint64(b), weight: binary.BigEndian.Uint64(b[8:])}
+	lanes := int(binary.BigEndian.Uint16(b[16:]))
+	if b = b[18:]; lanes != l.Nodes || len(b) < lanes*cursorBytes+2 {
 		return nil, bad
 	}
 	for range lanes {
@@ -226,7 +227,7 @@ func (h *stateHead) restored(cert *qc.CheckpointCertificate) *hotstuff.Restored 
 
 // Freeze returns the present state. An application that cannot be frozen is digested at once.
 func (m *Machine) Freeze() *State {
-	s := &State{height: m.height, block: m.block, head: m.head(), sessions: m.sessions.Freeze(), weight: m.weight}
+	s := &State{height: m.height, block: m.block, head: m.head(), sessions: m.sessions.Freeze()}
 	if a, ok := m.app.(app.Snapshotter); ok {
 		s.app = a.Freeze()
 		return s
@@ -276,6 +277,10 @@ func (m *Machine) restore(source io.Reader, a app.Snapshotter, l wire.Limits, cp
 	if err != nil {
 		return err
 	}
+	// The digest does not say how many there are: with fewer, the leader function would see another branch than elsewhere.
+	if want := min(cp.Height, qc.Height(m.cfg.Depth)+1); qc.Height(len(head.blocks)) != want {
+		return fmt.Errorf("%w: it has %d blocks, want %d", errSnapshot, len(head.blocks), want)
+	}
 	var size [8]byte
 	if _, err := io.ReadFull(r, size[:]); err != nil {
 		return short(err)
@@ -301,7 +306,7 @@ func (m *Machine) restore(source io.Reader, a app.Snapshotter, l wire.Limits, cp
 
 // head is the small part of the state.
 func (m *Machine) head() stateHead {
-	return stateHead{blocks: slices.Clone(m.recent), lanes: slices.Clone(m.lanes), commands: m.commands}
+	return stateHead{blocks: slices.Clone(m.recent), lanes: slices.Clone(m.lanes), commands: m.commands, weight: m.weight}
 }
 
 // Broken tells that a restoration has failed, so that nothing may be applied before another one succeeds.
@@ -315,6 +320,6 @@ func (m *Machine) Restored(cert *qc.CheckpointCertificate) *hotstuff.Restored {
 
 // stand puts the machine where a state stands.
 func (m *Machine) stand(h *stateHead) {
-	m.recent, m.lanes, m.commands, m.weight = slices.Clone(h.blocks), slices.Clone(h.lanes), h.commands, 0
+	m.recent, m.lanes, m.commands, m.weight = slices.Clone(h.blocks), slices.Clone(h.lanes), h.commands, h.weight
 	m.height, m.block = h.block().Height, h.block().ID()
 }

@@ -65,7 +65,7 @@ func (n *Node) Status() server.Status {
 		AppliedHeight: uint64(applied.Height), CommittedCommands: applied.Commands, LastBlock: applied.Block.Hex(),
 		StateDigest: fmt.Sprintf("%x", applied.Digest), PeersConnected: n.network.Connected(),
 		Chain: n.committee.Chain.Hex(), Nodes: n.committee.Size(), Rejoining: p.rejoining,
-		CheckpointHeight: uint64(p.certified),
+		CheckpointHeight: uint64(p.certified), DiskFull: n.store.Full(),
 	}
 	if p.stall != nil {
 		s.CheckpointStalled = true
@@ -97,6 +97,9 @@ func (n *Node) applied() Applied {
 
 // Ready implements server.Node.
 func (n *Node) Ready() (ok bool, reason string) {
+	if n.store.Full() {
+		return false, n.disk.why()
+	}
 	// This replica counts for the quorum too.
 	if have, want := n.network.Connected()+1, n.committee.Quorum(); have < want {
 		return false, fmt.Sprintf("in touch with %d of %d replicas, a quorum is %d", have, n.committee.Size(), want)

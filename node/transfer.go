@@ -1,6 +1,7 @@
 package node
 
 import (
+	"cmp"
 	"slices"
 
 	"github.com/hotstuffd/hotstuffd/hotstuff"
@@ -14,6 +15,7 @@ import (
 //
 //	f+1 peers say that their log begins above what is wanted
 //	→ ask all for their snapshots → choose one: of those with the most holders the highest
+//	  (whose holders have led nowhere before comes after all others)
 //	→ fetch its chunks from all holders at once → restore it and compare the state with its certificate
 //
 // Why f+1: one of them is honest, so liars alone cannot make a replica give up what its clients wait for.
@@ -21,8 +23,10 @@ import (
 // What a liar can do. The certificate of an offer is verified, so there is such a state; which chunks make it is the
 // offerer's word. Equal offers are the word of all who made them, and each chunk is checked against them at once, so that
 // whoever sends a wrong one is asked no more. An offer whose chunks do not make the certified state is found out when it was
-// restored: it is banned, and the next one has its turn. Each of f liars so costs a few downloads, and nothing but a
-// certified state is ever served from.
+// restored: it is banned, and the next one has its turn. Whoever's offers come to nothing, for want of chunks or for wrong
+// ones, gives way to all others from then on. Each of f liars so costs a download or two, and nothing but a certified state
+// is ever served from. A restoration that has failed leaves no state that blocks could be applied to, so from then on the
+// transfer goes on to its end, whatever others say.
 type transfer struct {
 	self   qc.NodeID
 	faults int
@@ -32,9 +36,13 @@ type transfer struct {
 	due    qc.Ticks    // asking: when to ask again or to choose; receiving: when the next chunk is late; pausing: its end
 	floors []qc.Height // by peer: where its log begins, as it has told since the last transfer; 0: it has not
 
-	offers  [][]store.SnapshotMeta // by peer. Bound: offersMax each
-	offered bool                   // one has come since the last question
+	offers  [][]store.SnapshotMeta // by peer, each once. Bound: offersMax each
+	asked   qc.Ticks               // when the last question went out
+	offered bool                   // an offer has come since
 	banned  [][32]byte             // roots of what was not what it was offered as, oldest first. Bound: bannedMax
+	// By peer: how many snapshots that it had offered came to nothing. A correct peer's may too, since it removes old ones.
+	failures []int
+	broken   bool // a restoration has failed, and none has succeeded since
 
 	chosen   store.SnapshotMeta
 	root     [32]byte
@@ -58,9 +66,10 @@ const (
 
 // holder is what is known of a peer as a source of the chosen snapshot.
 type holder struct {
-	holds    bool
-	underway int // chunks asked of it
-	late     int // in a row
+	offered  bool
+	holds    bool // it has offered it, and was not found wanting
+	underway int  // chunks asked of it
+	late     int  // how often in a row chunks were late
 }
 
 // chunkAsked is one chunk that was asked for.
@@ -95,12 +104,14 @@ const (
 	bannedMax = 64
 	// chunksPerPeer are asked of one peer at a time.
 	chunksPerPeer = 4
-	// latesMax is how many chunks in a row may be late before a peer is asked no more.
+	// latesMax is how often in a row chunks may be late before a peer is asked no more.
 	latesMax = 3
 	// askEvery is how often offers are asked for while none has come.
 	askEvery = qc.TicksPerSecond
 	// chooseAfter the first offer the others have had their time to come.
 	chooseAfter = qc.TicksPerSecond / 4
+	// patienceMax bounds how often as long as usual better offers are waited for: 30 s.
+	patienceMax = 30
 	// chunkTime is how long a peer has for a chunk.
 	chunkTime = 5 * qc.TicksPerSecond
 	// pauseTime is how long a transfer rests after a failure of our own.
@@ -110,14 +121,18 @@ const (
 func newTransfer(self qc.NodeID, c *qc.Committee) *transfer {
 	n := c.Size()
 	return &transfer{self: self, faults: c.Faults(), floors: make([]qc.Height, n), offers: make([][]store.SnapshotMeta, n),
-		holders: make([]holder, n)}
+		failures: make([]int, n), holders: make([]holder, n)}
 }
 
 // want is what this replica lacks.
 type want struct {
 	applied qc.Height // its own state
 	needs   qc.Height // the least height of which it lacks the block or a batch; 0: nothing
+	payload bool      // it lacks a batch: a log that begins with that block has it no more
 }
+
+// goneAt tells whether a log with this floor has nothing of what is lacked.
+func (w want) goneAt(floor qc.Height) bool { return floor > w.needs || w.payload && floor == w.needs }
 
 // step does what is due. It runs once a turn.
 func (t *transfer) step(now qc.Ticks, w want) {
@@ -132,8 +147,8 @@ func (t *transfer) step(now qc.Ticks, w want) {
 			t.ask(w)
 		}
 	case transferAsking:
-		if t.now >= t.due && !t.choose(w) {
-			t.ask(w)
+		if t.now >= t.due {
+			t.choose(w)
 		}
 	case transferReceiving:
 		t.dropLate()
@@ -145,15 +160,16 @@ func (t *transfer) step(now qc.Ticks, w want) {
 	}
 }
 
-// calledFor tells whether f+1 peers keep nothing of what is wanted.
+// calledFor tells whether f+1 peers keep nothing of what is wanted; or a restoration has failed, so that there is no state
+// that the log could go on from.
 func (t *transfer) calledFor(w want) bool {
 	told := 0
 	for _, floor := range t.floors {
-		if floor > w.needs {
+		if w.goneAt(floor) {
 			told++
 		}
 	}
-	return w.needs > 0 && told > t.faults
+	return t.broken || w.needs > 0 && told > t.faults
 }
 
 // deadline is when step next has something to do.
@@ -167,8 +183,12 @@ func (t *transfer) deadline() (at qc.Ticks, ok bool) {
 
 // ask asks all for their snapshots.
 func (t *transfer) ask(w want) {
-	t.phase, t.due, t.offered = transferAsking, t.now+askEvery, false
+	t.phase, t.asked, t.due, t.offered = transferAsking, t.now, t.now+askEvery, false
 	clear(t.offers)
+	t.request(w)
+}
+
+func (t *transfer) request(w want) {
 	t.out.Send = append(t.out.Send, hotstuff.Envelope{Broadcast: true, Message: &hotstuff.SnapshotRequest{Above: w.applied}})
 }
 
@@ -189,44 +209,94 @@ func (t *transfer) onPruned(from qc.NodeID, floor qc.Height) {
 
 // onOffer takes an offer whose certificate is verified.
 func (t *transfer) onOffer(from qc.NodeID, o *hotstuff.SnapshotOffer) {
-	if t.phase != transferAsking {
+	if t.phase != transferAsking || len(t.offers[from]) == offersMax {
 		return
 	}
 	meta := store.SnapshotMeta{Certificate: o.Certificate, Bytes: int64(o.Bytes), Chunks: o.Chunks}
-	if slices.Contains(t.banned, meta.Root()) {
+	root := meta.Root()
+	same := func(m store.SnapshotMeta) bool { return m.Root() == root }
+	if slices.Contains(t.banned, root) || slices.ContainsFunc(t.offers[from], same) {
 		return
 	}
 	t.offers[from] = append(t.offers[from], meta)
-	if len(t.offers[from]) > offersMax {
-		t.offers[from] = slices.Delete(t.offers[from], 0, 1)
-	}
-	if !t.offered {
-		t.offered, t.due = true, t.now+chooseAfter
+	if soon := t.now + chooseAfter; !t.offered || soon < t.due {
+		t.offered, t.due = true, soon
 	}
 }
 
-// choose takes the offer with the most holders, of those the highest.
-func (t *transfer) choose(w want) bool {
-	count := make(map[[32]byte]int)
-	best, highest := 0, qc.Height(0)
-	for _, of := range t.offers {
+// candidate is a snapshot that is offered.
+type candidate struct {
+	meta     store.SnapshotMeta
+	root     [32]byte
+	holders  int
+	failures int // of the one of its holders that has the fewest
+}
+
+// better tells which of two to take: the one whose holders have failed less often; of those the one with more holders, of
+// those the higher one. Were it not for the failures, one liar could be chosen again and again: he knows the newest
+// certificate, and can offer other chunks under it each time.
+func (c *candidate) better(than *candidate) bool {
+	return cmp.Or(cmp.Compare(than.failures, c.failures), cmp.Compare(c.holders, than.holders),
+		cmp.Compare(c.meta.Height(), than.meta.Height())) > 0
+}
+
+// candidates returns what is offered above a height, in the order of the offers.
+func (t *transfer) candidates(above qc.Height) (list []*candidate) {
+	known := make(map[[32]byte]*candidate)
+	for id, of := range t.offers {
 		for _, m := range of {
-			root, at := m.Root(), m.Height()
-			count[root]++
-			if n := count[root]; at > w.applied && (n > best || n == best && at > highest) {
-				t.chosen, t.root, best, highest = m, root, n, at
+			if m.Height() <= above {
+				continue
 			}
+			root := m.Root()
+			c := known[root]
+			if c == nil {
+				c = &candidate{meta: m, root: root, failures: t.failures[id]}
+				known[root] = c
+				list = append(list, c)
+			}
+			c.holders++
+			c.failures = min(c.failures, t.failures[id])
 		}
 	}
-	if best == 0 {
-		return false
+	return list
+}
+
+// choose takes the best offer. If all who have made it have failed before, the others get more time first: they may be
+// further away.
+func (t *transfer) choose(w want) {
+	var best *candidate
+	for _, c := range t.candidates(w.applied) {
+		if best == nil || c.better(best) {
+			best = c
+		}
 	}
+	if best == nil {
+		t.ask(w)
+		return
+	}
+	if ripe := t.asked + qc.Ticks(min(best.failures, patienceMax))*askEvery; t.now < ripe {
+		t.due = min(ripe, t.now+askEvery)
+		t.request(w) // a question may be lost
+		return
+	}
+	t.chosen, t.root = best.meta, best.root
 	for id, of := range t.offers {
-		t.holders[id] = holder{holds: slices.ContainsFunc(of, func(m store.SnapshotMeta) bool { return m.Root() == t.root })}
+		offered := slices.ContainsFunc(of, func(m store.SnapshotMeta) bool { return m.Root() == best.root })
+		t.holders[id] = holder{offered: offered, holds: offered}
 	}
+	clear(t.offers)
 	chosen := t.chosen
 	t.phase, t.out.Receive = transferOpening, &chosen
-	return true
+}
+
+// failed notes that the chosen snapshot came to nothing.
+func (t *transfer) failed() {
+	for id, h := range t.holders {
+		if h.offered {
+			t.failures[id]++
+		}
+	}
 }
 
 // onOpened takes which chunks are not here yet: some may be, from before a crash.
@@ -261,8 +331,8 @@ func (t *transfer) fetch(w want) {
 		t.out.Send = append(t.out.Send, hotstuff.Envelope{To: to,
 			Message: &hotstuff.ChunkRequest{Height: t.chosen.Height(), Index: uint32(index)}})
 	}
-	if len(t.underway) == 0 { // nobody holds it any more
-		t.out.Abort = true
+	if len(t.underway) == 0 { // nobody holds it any more; what has come stays, for it may be offered again
+		t.failed()
 		t.ask(w)
 		return
 	}
@@ -284,6 +354,7 @@ func (t *transfer) source() (id qc.NodeID, ok bool) {
 
 // dropLate gives up on chunks that are late; a peer that is late again and again is asked no more.
 func (t *transfer) dropLate() {
+	late := make([]bool, len(t.holders))
 	for i := 0; i < len(t.underway); {
 		c := t.underway[i]
 		if c.arrived || t.now < c.due {
@@ -291,10 +362,12 @@ func (t *transfer) dropLate() {
 			continue
 		}
 		t.giveBack(i)
-		if h := &t.holders[c.from]; h.late+1 < latesMax {
+		late[c.from] = true
+	}
+	for id := range t.holders {
+		if h := &t.holders[id]; late[id] {
 			h.late++
-		} else {
-			h.holds = false
+			h.holds = h.holds && h.late < latesMax
 		}
 	}
 }
@@ -349,7 +422,6 @@ func (t *transfer) onPut(root [32]byte, index int, o PutOutcome) {
 		h.holds = false
 		t.giveBack(i)
 	case PutFailed:
-		t.out.Abort = true
 		t.pause()
 	}
 }
@@ -359,7 +431,9 @@ func (t *transfer) onRestored(root [32]byte, done, wrong bool) {
 	if t.phase != transferRestoring || root != t.root {
 		return
 	}
+	t.broken = !done
 	if wrong {
+		t.failed()
 		if t.banned = append(t.banned, root); len(t.banned) > bannedMax {
 			t.banned = slices.Delete(t.banned, 0, 1)
 		}

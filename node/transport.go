@@ -23,15 +23,22 @@ func ClassOf(message any) hsnet.Class {
 }
 
 // transport encodes messages and queues them on the network.
-type transport struct{ network *hsnet.Network }
+type transport struct {
+	network *hsnet.Network
+	sent    sentLog
+}
 
 // Send implements Transport.
 func (t transport) Send(to qc.NodeID, message any) {
+	t.sent.show(message) // first: a kill in between must not leave a vote that nobody knows of
 	t.network.Send(to, ClassOf(message), encode(message))
 }
 
 // Broadcast implements Transport. The message is encoded once.
-func (t transport) Broadcast(message any) { t.network.Broadcast(ClassOf(message), encode(message)) }
+func (t transport) Broadcast(message any) {
+	t.sent.show(message)
+	t.network.Broadcast(ClassOf(message), encode(message))
+}
 
 // reply answers a peer's request on the stream that it waits on. It tells whether there was room.
 func (t transport) reply(to qc.NodeID, message any) bool {

@@ -4,6 +4,8 @@
 //
 //	scripts/check         the one gate: format, vet, staticcheck, these rules, all tests, a fuzz smoke, a build
 //	scripts/bench/readme  the measurements in the README, beside a single Redis in the same run
+//	scripts/killtest      four real nodes under load, killed and paused again and again
+//	scripts/soak          memory, disk and stand-stills over minutes of load
 //	scripts/model         the protocol's models, checked by SPIN
 //	scripts/gen-proto     the Go code of the wire and disk schema
 //

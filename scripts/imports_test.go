@@ -20,10 +20,11 @@ type layer struct {
 var architecture = []layer{
 	// The protocol: pure step functions, see pure.
 	{pkg: "qc"},
+	{pkg: "qc/peers", imports: "qc"},
 	{pkg: "blocktree", imports: "qc"},
 	{pkg: "pacemaker", imports: "qc"},
-	{pkg: "hotstuff", imports: "qc blocktree pacemaker"},
-	{pkg: "mempool", imports: "qc blocktree"},
+	{pkg: "hotstuff", imports: "qc qc/peers blocktree pacemaker"},
+	{pkg: "mempool", imports: "qc qc/peers blocktree"},
 
 	// The application: knows nothing of the engine.
 	{pkg: "app/snapshot"},
@@ -43,19 +44,22 @@ var architecture = []layer{
 	{pkg: "api/server"},
 
 	// The seam, and what puts it together.
-	{pkg: "node", imports: "qc blocktree pacemaker hotstuff mempool app app/session config api/wire store net api/server"},
+	{pkg: "node", imports: "qc blocktree pacemaker hotstuff mempool app app/session config api/wire store net api/server", tests: "app/kv"},
 	{pkg: "sim", imports: "qc blocktree pacemaker hotstuff mempool app app/session app/kv config api/wire store net node"},
+	{pkg: "store/internal/outage", tests: "qc hotstuff mempool config store store/internal/cutdisk sim"},
 	{pkg: "sim/plan", imports: "qc blocktree config sim"},
 	{pkg: "sim/mutants"},
 	{pkg: "sim/twins", imports: "qc blocktree pacemaker hotstuff"},
-	{pkg: "cmd/hotstuffd", imports: "qc app/kv app/kv/redis config store api/server node sim sim/plan"},
+	{pkg: "cmd/internal/witness"},
+	{pkg: "cmd/hotstuffd", imports: "qc app/kv app/kv/redis config store api/server node sim sim/plan", tests: "cmd/internal/witness"},
+	{pkg: "cmd/killtest", imports: "api/server cmd/internal/witness"},
 
 	{pkg: "scripts", tests: "config"},
 }
 
 // pure lists the packages that are functions of their inputs: what the simulator runs, and what must give the same
 // result from the same inputs on every replica.
-var pure = []string{"qc", "blocktree", "pacemaker", "hotstuff", "mempool"}
+var pure = []string{"qc", "qc/peers", "blocktree", "pacemaker", "hotstuff", "mempool"}
 
 // pureImports is all that pure packages may import besides each other: nothing that has a clock, a goroutine, a lock, a
 // file, a socket or a source of random numbers behind it.

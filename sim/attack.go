@@ -70,6 +70,9 @@ func (m *mind) tick() {
 	if m.is(ReplayForeign) {
 		m.replayForeign()
 	}
+	if m.is(LieInSync) && m.random.IntN(4) == 0 {
+		m.cryPruned()
+	}
 }
 
 // work fills the replica's own lane, so that there is something to withhold and to fork. Nobody waits for the results.
@@ -294,6 +297,9 @@ func (m *mind) flood() {
 
 // lie changes an answer to a request; nil says nothing.
 func (m *mind) lie(message any) any {
+	if lie := m.lieOfSnapshot(message); lie != nil {
+		return lie
+	}
 	if m.coin() {
 		return message
 	}

@@ -5,6 +5,9 @@ import "github.com/hotstuffd/hotstuffd/qc"
 // heal ends all faults but the dead and the Byzantine, of whom there are at most f. From here on everything must commit.
 func (w *World) heal() {
 	w.calm = true
+	if w.cfg.Devices != nil {
+		w.cfg.Devices.Calm()
+	}
 	if w.beyond() {
 		w.check.done = true // nothing need commit
 		return
@@ -113,5 +116,25 @@ func (c *checker) missing() string {
 func (c *checker) finish() {
 	if err := c.history.linearizable(); err != nil {
 		c.w.fail("linearizable", "%v", err)
+	}
+	for _, r := range c.w.replicas {
+		if r.correct() && r.life != nil {
+			c.keeps(r)
+		}
+	}
+}
+
+// keeps checks that a replica has applied all that a client was told the result of. That each was applied once the ledger
+// has seen to.
+func (c *checker) keeps(r *replica) {
+	a, ok := r.life.exec.app.(*ledger)
+	if !ok {
+		return // the key-value store's clients have their history; a corrupted application's promise nothing
+	}
+	for _, k := range c.answered {
+		if _, applied := a.applied[k]; !applied {
+			c.w.fail("acknowledged", "%v has not applied command %d of connection %d, whose result its client was told", r.id, k.number, k.connection)
+			return
+		}
 	}
 }

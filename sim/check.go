@@ -24,6 +24,7 @@ type checker struct {
 	digests   [][32]byte        // of the application, by height
 	said      []sayings         // by replica
 	fates     map[command]fate
+	answered  []command // with their results, by the ledger
 	lanes     map[position]blocktree.Digest
 	states    map[qc.Height]qc.Checkpoint // that correct replicas signed
 	snapshots map[qc.Height][32]byte      // what they took of them
@@ -107,7 +108,7 @@ func (c *checker) safety(r *replica, old, s *hotstuff.SafetyState) {
 	if s.LockView < old.LockView || s.HighQC.View < old.HighQC.View || old.LastTC != nil && (s.LastTC == nil || s.LastTC.View < old.LastTC.View) {
 		w.fail("lock", "%v lowers its lock, high QC or TC", r.id)
 	}
-	if b := s.LastProposal; b != nil && b != old.LastProposal {
+	if b := s.LastProposal; b != nil && (old.LastProposal == nil || b.ID() != old.LastProposal.ID()) {
 		once(c, r.id, "proposes", said.proposals, b.View, b.ID())
 		c.proposalRule(r, old, s)
 	}
@@ -131,6 +132,26 @@ func (c *checker) safety(r *replica, old, s *hotstuff.SafetyState) {
 	}
 	if s.Incarnation.Compare(old.Incarnation) < 0 {
 		w.fail("S9", "%v lowers its incarnation", r.id)
+	}
+}
+
+// unsaid takes back what persists has noted of a write that was never made: nobody has heard of it.
+func (c *checker) unsaid(r *replica, records []hotstuff.Record) {
+	old, said := &r.disk.safety, &c.said[r.id]
+	for _, rec := range records {
+		s, ok := rec.(hotstuff.SafetyState)
+		if !ok {
+			continue
+		}
+		if v := s.LastVoted; v != nil && (old.LastVoted == nil || *v != *old.LastVoted) {
+			delete(said.votes, v.View)
+		}
+		if t := s.LastTimeout; t != nil && (old.LastTimeout == nil || t.View != old.LastTimeout.View) {
+			delete(said.timeouts, t.View)
+		}
+		if b := s.LastProposal; b != nil && (old.LastProposal == nil || b.ID() != old.LastProposal.ID()) {
+			delete(said.proposals, b.View)
+		}
 	}
 }
 
@@ -379,6 +400,11 @@ func (c *checker) applied(connection, number uint32) {
 		c.w.fail("refused", "command %d of connection %d is applied after its client was told that it never is", number, connection)
 	}
 	c.fates[k] = isApplied
+}
+
+// acknowledged notes that a client was told a command's result.
+func (c *checker) acknowledged(connection, number uint32) {
+	c.answered = append(c.answered, command{connection, number})
 }
 
 func (c *checker) refusedCommand(connection, number uint32) {

@@ -266,5 +266,8 @@ func (c *client) believe(q *request, r *app.Request, reply []byte) {
 			c.w.fail("L10", "connection %d: command %d is answered after %d", c.connection, q.first, c.acked)
 		}
 		c.acked = q.first + q.count - 1
+		for i := range q.count {
+			c.w.check.acknowledged(c.connection, q.first+i)
+		}
 	}
 }

@@ -21,7 +21,9 @@ type Config struct {
 	Pacemaker config.Pacemaker
 	Mempool   config.Mempool
 
-	StartWithin qc.Ticks // replicas start within this time
+	StartWithin qc.Ticks               // replicas start within this time
+	Late        map[qc.NodeID]qc.Ticks // but these at their own: what the others have done by then they must fetch
+	CrashAt     map[qc.NodeID]qc.Ticks // these crash at a time, and start again at once
 	Dead        []qc.NodeID
 	Byzantine   map[qc.NodeID]Behaviors
 	Corrupted   map[qc.NodeID]qc.Height // whose state goes wrong at a height
@@ -59,7 +61,11 @@ type Config struct {
 	Clients Clients
 
 	Snapshots node.KeeperConfig // when replicas take them, and what they keep of the log
+	// SnapshotsApart has replicas take them at different heights, and Byzantine ones at every checkpoint: few offers are
+	// alike, and the highest are a liar's.
+	SnapshotsApart bool
 
+	Devices  Devices  // real stores under the correct replicas, none of which may lose its disk; nil: the simulated disks alone
 	Costs    *Costs   // what work costs; nil: nothing
 	Events   int      // a run with more of them fails: it does not move on; at least eventsMax
 	Observer Observer // may be nil

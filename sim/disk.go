@@ -3,6 +3,7 @@ package sim
 import (
 	"errors"
 	"iter"
+	"math"
 	"slices"
 
 	"github.com/hotstuffd/hotstuffd/blocktree"
@@ -30,6 +31,7 @@ type disk struct {
 	floor     qc.Height
 	passed    blocktree.Lanes // next() of the block at the floor
 	snapshots []*snapshot     // ascending
+	held      qc.Height       // of them, from here up
 	partial   *snapshot       // that is being received; nil: there is none
 }
 
@@ -37,10 +39,10 @@ var _ node.Stored = (*disk)(nil)
 
 func newDisk(root *blocktree.Block, n int) *disk {
 	return &disk{
-		root: root, safety: hotstuff.SafetyState{Epoch: root.Epoch, HighQC: blocktree.GenesisQC(root, n)},
+		root: root, safety: hotstuff.SafetyState{Sequence: 1, Epoch: root.Epoch, LockBlock: root.ID(), HighQC: blocktree.GenesisQC(root, n)}, // as store.Init
 		blocks: make(map[qc.BlockID]*blocktree.Block), heights: make([][]*blocktree.Block, 1), chain: []qc.BlockID{root.ID()},
 		last:    hotstuff.CommitRecord{Block: root.ID(), Lanes: make(blocktree.Lanes, n)},
-		batches: make(map[blocktree.Digest]*mempool.Batch), lanes: make([][]*mempool.Batch, n),
+		batches: make(map[blocktree.Digest]*mempool.Batch), lanes: make([][]*mempool.Batch, n), held: math.MaxUint64,
 	}
 }
 

@@ -11,7 +11,7 @@
 //
 // What it never does: it starts no goroutine, reads no clock, and copies nothing of the protocol: what runs here is what
 // runs in production, up to the four edges of node.Driver. The disk keeps the promises of package store; that the real one
-// keeps them under torn and lost writes is shown there.
+// keeps them under torn and lost writes is shown there, and for whole clusters on real stores in store/internal/outage.
 //
 // Where to read:
 //
@@ -20,7 +20,9 @@
 //	random.go, trace.go  a source of randomness for each concern; the hash and the lines of a trace
 //	replica.go, edges.go a replica through its lives, and its edges
 //	disk.go, reads.go    what survives a crash, and reads that fail
-//	executor.go          the application
+//	device.go            real stores in place of the disks, held to what was acknowledged
+//	executor.go, ledger.go the application
+//	snapshots.go         snapshots, and what is pruned
 //	network.go           connections, links, queues
 //	cost.go, observe.go  what work costs a replica's processors, and who watches: package sim/plan
 //	words.go             what a run is made of, in words

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/hotstuffd/hotstuffd/blocktree"
@@ -23,6 +24,9 @@ func (l *life) Append(records []hotstuff.Record) error {
 	}
 	r.rejoins(records)
 	w.check.persists(r, records)
+	if err := l.appends(records); err != nil {
+		return err
+	}
 	if err := r.disk.write(records); err != nil {
 		w.fail("persist", "%v: %v", r.id, err)
 	}
@@ -143,12 +147,22 @@ func (l *life) writePayload() {
 		l.writing = nil
 		return
 	}
+	if l.device != nil {
+		l.endWrite = l.device.BeginBatches(l.writing)
+	}
 	l.r.w.after(l.r.syncTime(), func() {
 		if l.over {
 			return
 		}
 		if l.r.failing {
 			l.halt(fmt.Errorf("payload store: %w", errDiskFull))
+			return
+		}
+		if err := l.appended(); errors.Is(err, ErrPowerCut) {
+			l.r.crash()
+			return
+		} else if err != nil {
+			l.halt(fmt.Errorf("payload store: %w", err))
 			return
 		}
 		for _, b := range l.writing {
@@ -164,7 +178,7 @@ func (l *life) Load(digests []blocktree.Digest) {
 	l.r.w.after(2, func() {
 		var found []*mempool.Batch
 		for _, d := range digests {
-			switch b, err := (reader{l.r.disk, l}).Batch(d); {
+			switch b, err := l.stored().Batch(d); {
 			case err == nil:
 				found = append(found, b)
 			case diskFault(err):

@@ -2,11 +2,7 @@ package sim
 
 import (
 	"bytes"
-	"encoding/binary"
 	"errors"
-	"io"
-	"maps"
-	"slices"
 
 	"github.com/hotstuffd/hotstuffd/app"
 	"github.com/hotstuffd/hotstuffd/app/kv"
@@ -21,6 +17,7 @@ type executor struct {
 	l       *life
 	machine *node.Machine
 	keeper  *node.Keeper
+	app     app.Application
 	height  qc.Height // of the last block taken
 	queue   []mempool.Execution
 	running bool
@@ -34,16 +31,17 @@ func (x *executor) begin(l *life, a node.Assembled) error {
 	if err != nil {
 		return err
 	}
-	x.machine = node.NewMachine(w.newApplication(l.r), w.root, config)
-	x.machine.OnCheckpoint(x.checkpoint)
-	x.keeper = node.NewKeeper(kept{l}, w.cfg.Snapshots, l.holds, func() qc.Ticks { return w.now })
-	if err := x.keeper.Recover(reader{l.r.disk, l}, w.limits, a.Core.Certified(), func(h qc.Height, err error) {
+	x.app = w.newApplication(l.r)
+	x.machine = node.NewMachine(x.app, w.root, config)
+	x.machine.OnCheckpoint(func() { x.checkpoint(x.machine.Freeze()) })
+	x.keeper = node.NewKeeper(kept{l}, l.r.keeping(), l.holds, func() qc.Ticks { return w.now })
+	if err := x.keeper.Recover(l.stored(), w.limits, a.Core.Certified(), func(h qc.Height, err error) {
 		w.fail("snapshot", "%v finds its snapshot of height %d damaged: %v", l.r.id, h, err)
 	}); err != nil {
 		return err
 	}
 	node.WatchNonce(x.machine, a.Core, l.r.id, func(e node.NonceSeen) { l.take(e) })
-	if err := node.Begin(x.machine, reader{l.r.disk, l}, w.limits, a.Base, a.ReplayTo, nil, func(qc.Height) {
+	if err := node.Begin(x.machine, l.stored(), w.limits, a.Base, a.ReplayTo, nil, func(qc.Height) {
 		w.check.executed(l.r, x.machine)
 	}); err != nil {
 		return err
@@ -147,6 +145,15 @@ func (x *executor) passed(e mempool.Execution) {
 	x.l.take(node.Executed{Height: e.Block.Height})
 }
 
+// hurries has the application done with all that it was given, faster than the write that the power failed in.
+func (x *executor) hurries() {
+	for _, e := range x.queue {
+		x.machine.Apply(e)
+		x.l.r.w.check.executed(x.l.r, x.machine)
+	}
+	x.queue = nil
+}
+
 // newApplication returns a replica's application at genesis.
 func (w *World) newApplication(r *replica) app.Application {
 	a := w.soundApplication(r)
@@ -164,94 +171,5 @@ func (w *World) soundApplication(r *replica) app.Application {
 		}
 		return s
 	}
-	return &ledger{w: w, correct: r.correct(), last: make(map[uint32]uint32)}
-}
-
-// ledger is an application that knows each command's connection and number, and checks that a connection's commands come
-// in its order, each once. A command is both numbers and padding; its result is its number.
-type ledger struct {
-	w       *World
-	correct bool
-	last    map[uint32]uint32 // by connection
-	count   uint64
-	sum     uint64
-}
-
-const ledgerCommandBytes = 8
-
-func ledgerCommand(connection, number uint32, bytes int) []byte {
-	c := make([]byte, max(bytes, ledgerCommandBytes))
-	binary.BigEndian.PutUint32(c, connection)
-	binary.BigEndian.PutUint32(c[4:], number)
-	return c
-}
-
-// Apply implements app.Application.
-func (a *ledger) Apply(_ app.Moment, command, reply []byte) []byte {
-	a.count++
-	for _, b := range command {
-		a.sum = (a.sum ^ uint64(b)) * 1099511628211
-	}
-	if len(command) < ledgerCommandBytes {
-		return binary.BigEndian.AppendUint32(reply, 0) // a Byzantine origin's
-	}
-	connection, number := binary.BigEndian.Uint32(command), binary.BigEndian.Uint32(command[4:])
-	if a.correct {
-		if number <= a.last[connection] && connection != 0 {
-			a.w.fail("L10", "command %d of connection %d is applied after %d", number, connection, a.last[connection])
-		}
-		a.w.check.applied(connection, number)
-	}
-	a.last[connection] = number
-	return binary.BigEndian.AppendUint32(reply, number)
-}
-
-// Query implements app.Application: the number of a connection's last command.
-func (a *ledger) Query(query, reply []byte) []byte {
-	return binary.BigEndian.AppendUint32(reply, a.last[binary.BigEndian.Uint32(query)])
-}
-
-// Digest implements app.Application.
-func (a *ledger) Digest() (d [32]byte) {
-	binary.BigEndian.PutUint64(d[:], a.count)
-	binary.BigEndian.PutUint64(d[8:], a.sum)
-	return d
-}
-
-// Freeze implements app.Snapshotter.
-func (a *ledger) Freeze() app.Frozen {
-	return &frozenLedger{ledger{last: maps.Clone(a.last), count: a.count, sum: a.sum}}
-}
-
-type frozenLedger struct{ ledger }
-
-// WriteTo implements app.Frozen.
-func (f *frozenLedger) WriteTo(w io.Writer) (int64, error) {
-	b := binary.BigEndian.AppendUint64(nil, f.count)
-	b = binary.BigEndian.AppendUint64(b, f.sum)
-	for _, connection := range slices.Sorted(maps.Keys(f.last)) {
-		b = binary.BigEndian.AppendUint32(b, connection)
-		b = binary.BigEndian.AppendUint32(b, f.last[connection])
-	}
-	n, err := w.Write(b)
-	return int64(n), err
-}
-
-// Release implements app.Frozen.
-func (f *frozenLedger) Release() {}
-
-// Restore implements app.Snapshotter.
-func (a *ledger) Restore(r io.Reader) error {
-	b, err := io.ReadAll(r)
-	if err != nil {
-		return err
-	}
-	if len(b) < 16 || len(b)%8 != 0 {
-		return errors.New("no ledger")
-	}
-	a.count, a.sum, a.last = binary.BigEndian.Uint64(b), binary.BigEndian.Uint64(b[8:]), make(map[uint32]uint32)
-	for b = b[16:]; len(b) > 0; b = b[8:] {
-		a.last[binary.BigEndian.Uint32(b)] = binary.BigEndian.Uint32(b[4:])
-	}
-	return nil
+	return &ledger{w: w, correct: r.correct(), last: make(map[uint32]uint32), applied: make(map[command]struct{})}
 }

@@ -29,7 +29,7 @@ const (
 	ForgeProposal                          // blocks on whatever justify is at hand, in views of others too
 	Replay                                 // anything that was ever heard, a replica's own old votes included
 	FutureFlood                            // messages for views far ahead
-	LieInSync                              // no blocks, wrong blocks, other batches
+	LieInSync                              // no blocks, wrong blocks, other batches, spoilt snapshots
 	Dawdle                                 // proposals to the edge of the timeout
 	ForkLane                               // two batches at one position, each to some
 	SwapSigners                            // proposals on a certificate that others are said to have signed

@@ -24,8 +24,8 @@ func diskFault(err error) bool {
 // reader is a disk as a replica sees it in one of its lives: it may be unreadable for a while. The checks look past
 // it.
 type reader struct {
-	*disk
-	l *life
+	disk node.Stored
+	l    *life
 }
 
 var _ node.Stored = reader{}
@@ -109,6 +109,17 @@ func (d reader) Snapshots() []store.SnapshotMeta {
 		return nil
 	}
 	return d.disk.Snapshots()
+}
+
+// Floor implements node.Stored.
+func (d reader) Floor() qc.Height { return d.disk.Floor() }
+
+// SnapshotChunk implements node.Stored.
+func (d reader) SnapshotChunk(h qc.Height, index int) ([]byte, error) {
+	if d.l.r.unreadable {
+		return nil, errDiskUnreadable // a peer's request: nobody relies on the answer
+	}
+	return d.disk.SnapshotChunk(h, index)
 }
 
 // OpenSnapshot implements node.Stored.

@@ -22,6 +22,7 @@ type replica struct {
 	dead    bool  // never starts
 	failing bool  // its disk refuses writes
 	lost    bool  // its disk was lost, and it has not rejoined
+	unsure  unsure
 
 	unreadable bool  // its disk refuses reads
 	mind       *mind // what makes it Byzantine; nil if it is correct
@@ -57,6 +58,9 @@ type life struct {
 	over     bool
 	overAt   qc.Ticks
 	zombie   bool // a Byzantine replica whose core has stopped
+
+	device   Device       // nil: the simulated disk is all there is
+	endWrite func() error // of the device's write of batches
 
 	readFailed bool // a read of its disk has
 
@@ -107,15 +111,19 @@ func (r *replica) start() {
 	certs := func() *qc.Verifier {
 		return qc.NewVerifier(w.committee, w.keys.scheme(), cache, blocktree.GenesisQC(w.root, w.cfg.Nodes))
 	}
+	if err := l.open(); err != nil {
+		l.refuseStart(err)
+		return
+	}
 	l.verifier = hotstuff.NewVerifier(r.id, w.committee, certs(), w.keys.roster, node.CoreLimits(w.cfg.Limits))
 	assembled, err := node.Assemble(node.Parts{Config: w.settings, Genesis: w.genesis, Committee: w.committee, Self: r.id,
-		Identity: w.keys.identities[r.id], Signer: w.keys.signers[r.id], Certs: certs(), Store: reader{r.disk, l}}, l.tick())
+		Identity: w.keys.identities[r.id], Signer: w.keys.signers[r.id], Certs: certs(), Store: l.stored()}, l.tick())
 	if err != nil {
-		r.refuseStart(err)
+		l.refuseStart(err)
 		return
 	}
 	if err := l.exec.begin(l, assembled); err != nil {
-		r.refuseStart(err)
+		l.refuseStart(err)
 		return
 	}
 	l.shots = shots{l: l}
@@ -124,7 +132,7 @@ func (r *replica) start() {
 	if w.meter != nil {
 		l.cpu = newProcessor(w.meter, w.cfg.Nodes)
 	}
-	l.server = node.Server{Store: reader{r.disk, l}, Reply: l.replyTo, Fail: l.cannotRead,
+	l.server = node.Server{Store: l.stored(), Reply: l.replyTo, Fail: l.cannotRead,
 		Holds: l.holds, Now: func() qc.Ticks { return w.now }}
 	r.life = l
 	l.window = l.driver.Core().Window()
@@ -139,11 +147,15 @@ func (r *replica) start() {
 	l.wake()
 }
 
-// refuseStart is a start that fails: whoever looks after the node tries again if it is the disk's fault.
-func (r *replica) refuseStart(err error) {
-	if diskFault(err) {
+// refuseStart is a start that fails: whoever looks after the node tries again if it is the disk's fault, or the power's.
+func (l *life) refuseStart(err error) {
+	r := l.r
+	if l.device != nil {
+		l.device.Crash()
+	}
+	if diskFault(err) || errors.Is(err, ErrPowerCut) {
 		r.w.trace.note(r.w.now, "%v cannot start: %v", r.id, err)
-		r.w.after(around(r.w.random.crash, r.w.cfg.ReadFailures.For), r.start)
+		r.w.after(around(r.w.random.crash, max(r.w.cfg.ReadFailures.For, r.w.cfg.Crashes.For)), r.start)
 		return
 	}
 	if r.correct() || r.lost {
@@ -169,11 +181,7 @@ func (r *replica) crash() {
 		return
 	}
 	w := r.w
-	if len(l.writing) > 0 && w.random.disk.IntN(2) == 0 {
-		for _, b := range l.writing[:w.random.disk.IntN(len(l.writing)+1)] {
-			r.disk.addBatch(b)
-		}
-	}
+	l.leaves()
 	l.over, l.overAt = true, w.now
 	r.life = nil
 	if r.correct() {
@@ -186,6 +194,11 @@ func (r *replica) crash() {
 		c.lost(r.id)
 	}
 	w.after(around(w.random.crash, max(w.cfg.Crashes.For, w.cfg.AllCrash.For, w.cfg.DiskFailures.For, w.cfg.ReadFailures.For)), r.start)
+	if l.device != nil {
+		for _, id := range l.device.Crash() {
+			w.replicas[id].crash()
+		}
+	}
 }
 
 // tick is the time as the driver is told it: its own clocks.

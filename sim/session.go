@@ -90,6 +90,7 @@ func (r *resender) take(reply []byte) {
 		r.w.fail("L12", "command %d of session %d has the result %x", r.seq, r.id, reply)
 	default:
 		r.w.counts.Once++
+		r.w.check.acknowledged(r.connection, uint32(r.seq))
 		r.w.counts.Resent += r.resent
 		r.seq++
 	}

@@ -67,10 +67,17 @@ func (d *disk) SnapshotChunk(h qc.Height, index int) ([]byte, error) {
 	return s.data[from:min(len(s.data), from+store.SnapshotChunkBytes)], nil
 }
 
-// keep adds a snapshot, in order of height.
+// keep adds a snapshot, in order of height, and lets older ones go as package store does.
 func (d *disk) keep(s *snapshot) {
 	d.snapshots = append(d.snapshots, s)
 	slices.SortFunc(d.snapshots, func(a, b *snapshot) int { return int(a.meta.Height()) - int(b.meta.Height()) })
+	var kept []*snapshot
+	for i, s := range d.snapshots {
+		if newer := len(d.snapshots) - 1 - i; newer < 2 || newer < 4 && s.meta.Height() >= d.held {
+			kept = append(kept, s)
+		}
+	}
+	d.snapshots = kept
 }
 
 // kept is a replica's disk as its keeper writes it.
@@ -94,12 +101,8 @@ func (k kept) WriteSnapshot(cert *qc.CheckpointCertificate, write func(io.Writer
 	return s.meta, nil
 }
 
-// KeepSnapshots implements node.SnapshotStore.
-func (k kept) KeepSnapshots(from qc.Height) error {
-	d := k.l.r.disk
-	d.snapshots = slices.DeleteFunc(d.snapshots, func(s *snapshot) bool { return s.meta.Height() < from })
-	return nil
-}
+// HoldSnapshots implements node.SnapshotStore.
+func (k kept) HoldSnapshots(from qc.Height) { k.l.r.disk.held = from }
 
 // CommittedID implements node.SnapshotStore.
 func (k kept) CommittedID(h qc.Height) (qc.BlockID, bool, error) { return k.l.r.disk.CommittedID(h) }
@@ -191,7 +194,22 @@ func (s *shots) Abort() {
 	s.later(1, func() { s.part, s.l.r.disk.partial = nil, nil })
 }
 
-// Restore implements node.Snapshots.
+// keeping is when a replica takes snapshots.
+func (r *replica) keeping() node.KeeperConfig {
+	c := r.w.cfg.Snapshots
+	switch {
+	case r.w.cfg.Devices != nil:
+		c.Bytes = 1 << 62 // devices do not know of snapshots
+	case !r.w.cfg.SnapshotsApart:
+	case r.mind != nil:
+		c.Bytes = 1
+	default:
+		c.Bytes += c.Bytes / 3 * uint64(r.id)
+	}
+	return c
+}
+
+// Restore implements node.Snapshots. The power may fail when the snapshot is durable and nothing else is that follows.
 func (s *shots) Restore() {
 	s.later(s.l.r.syncTime(), func() {
 		if s.part == nil {
@@ -204,10 +222,11 @@ func (s *shots) Restore() {
 		switch {
 		case err != nil:
 			answer.Err = err
+			r.w.counts.Spoilt++
 		case taken:
 			r.disk.keep(&snapshot{meta: part.meta, data: part.data})
 			answer.State = s.l.exec.machine.Restored(cert)
-			s.l.exec.keeper.Stands(cert.Checkpoint.Height, answer.State.Lanes, part.meta.Bytes, 0)
+			s.l.exec.keeper.Took(s.l.exec.machine, part.meta.Bytes)
 			if err := s.l.exec.keeper.Prune(); err != nil && !errors.Is(err, errDiskFull) {
 				r.w.fail("disk", "%v cannot prune: %v", r.id, err)
 			}
@@ -217,6 +236,10 @@ func (s *shots) Restore() {
 			r.w.trace.note(r.w.now, "%v takes over the snapshot of height %d", r.id, cert.Checkpoint.Height)
 		}
 		s.part, r.disk.partial = nil, nil
+		if taken && !r.w.calm && r.w.random.crash.IntN(4) == 0 {
+			r.crash()
+			return
+		}
 		s.l.take(answer)
 	})
 }

@@ -56,6 +56,7 @@ type Counts struct {
 	Rejoins     uint64 // of replicas that had lost theirs
 	Snapshots   uint64 // taken by correct replicas
 	Restored    uint64 // of others, taken over
+	Spoilt      uint64 // of them, found to be of another state than was certified
 	Pruned      uint64 // the highest floor of a log
 	LongestGap  uint64 // views from one commit to the next, at most
 	HealedViews uint64 // from the end of the faults to the next commit
@@ -81,6 +82,7 @@ func (c *Counts) Add(o Counts) {
 	c.Rejoins += o.Rejoins
 	c.Snapshots += o.Snapshots
 	c.Restored += o.Restored
+	c.Spoilt += o.Spoilt
 	c.Pruned += o.Pruned
 	c.LongestGap = max(c.LongestGap, o.LongestGap)
 	c.HealedViews = max(c.HealedViews, o.HealedViews)
@@ -152,7 +154,14 @@ const eventsMax = 20_000_000
 func (w *World) run() {
 	for _, r := range w.replicas {
 		if !r.dead {
-			w.after(qc.Ticks(w.random.start.Uint64N(uint64(w.cfg.StartWithin)+1)), func() { r.start() })
+			after := qc.Ticks(w.random.start.Uint64N(uint64(w.cfg.StartWithin) + 1))
+			if late, ok := w.cfg.Late[r.id]; ok {
+				after = late
+			}
+			w.after(after, func() { r.start() })
+			if at, ok := w.cfg.CrashAt[r.id]; ok {
+				w.after(at, func() { r.crash() })
+			}
 		}
 	}
 	for _, c := range w.clients {

@@ -13,10 +13,12 @@ import (
 // state among them, its slot (PROTOCOL §7). Messages that depend on them may leave afterwards. The batches that their
 // blocks name must have been appended before.
 //
-// There is at most one safety state, with the sequence after the last one's, and the last commit has its lanes; else
-// nothing is written and the caller has a bug. After a failed write every later call returns the failure.
+// There is at most one safety state, with the sequence after the last one's, or the last one again; and the last commit
+// has its lanes. Else nothing is written and the caller has a bug. After a failed write every later call returns the
+// failure.
+// Expected errors: ErrFull; every other one is final.
 func (s *Store) Append(records []hotstuff.Record) error {
-	if err := s.begin(); err != nil {
+	if err := s.beginWrite(); err != nil {
 		return err
 	}
 	defer s.end()
@@ -25,11 +27,12 @@ func (s *Store) Append(records []hotstuff.Record) error {
 		return fmt.Errorf("store: %w", err)
 	}
 	if state != nil {
+		s.safety.attempt = sha256.Sum256(state)
 		s.safety.batch.Put(keyPrevious, s.safety.sum[:])
 		s.safety.batch.Put(keyVouched, binary.BigEndian.AppendUint64(nil, s.payload.durable.Load()))
 	}
 	if err := s.safety.db.Write(&s.safety.batch, synced); err != nil {
-		return s.fail(err)
+		return s.fail(keepFull(err))
 	}
 	if state == nil {
 		return nil
@@ -38,11 +41,12 @@ func (s *Store) Append(records []hotstuff.Record) error {
 		return s.fail(err)
 	}
 	s.safety.k++
-	s.safety.sum = sha256.Sum256(state)
+	s.safety.sum, s.safety.attempt = s.safety.attempt, [sha256.Size]byte{}
 	return nil
 }
 
-// collect gathers records in the LevelDB batch and returns the bytes of the safety state among them, or nil.
+// collect gathers records in the LevelDB batch and returns the bytes of the safety state among them, or nil if there is none
+// that is new: a write that is repeated after Revive may have reached both places before.
 func (s *safety) collect(records []hotstuff.Record) (state []byte, err error) {
 	s.batch.Reset()
 	lanes := true
@@ -72,12 +76,17 @@ func (s *safety) collect(records []hotstuff.Record) (state []byte, err error) {
 			}
 			s.batch.Put(keyCheckpoint, data)
 		case hotstuff.SafetyState:
+			next, err := wire.AppendSafetyState(nil, &r)
+			if err != nil {
+				return nil, err
+			}
+			if state == nil && r.Sequence == s.k && sha256.Sum256(next) == s.sum {
+				continue
+			}
 			if state != nil || r.Sequence != s.k+1 {
 				return nil, fmt.Errorf("safety state %d after %d: want one, and the next", r.Sequence, s.k)
 			}
-			if state, err = wire.AppendSafetyState(nil, &r); err != nil {
-				return nil, err
-			}
+			state = next
 			if len(state) > slotBytes-slotHeader {
 				return nil, fmt.Errorf("safety state of %d bytes: larger than the genesis limits allow", len(state))
 			}

@@ -3,7 +3,6 @@ package store_test
 import (
 	"flag"
 	"fmt"
-	"math/rand/v2"
 	"os"
 	"runtime/debug"
 	"testing"
@@ -63,7 +62,7 @@ const storeDir = "/store"
 // onDisk are the options of a store on a simulated disk: everything is small, so that segments roll, journals turn over
 // and tables merge within a short history.
 func onDisk(d *cutdisk.Disk) store.Options {
-	return store.Options{FS: d, SegmentBytes: 8 << 10, WriteBuffer: 4 << 10, ChunkBytes: chunkBytes}
+	return store.Options{FS: d, SegmentBytes: 8 << 10, WriteBuffer: 4 << 10, ReserveBytes: 64 << 10, ChunkBytes: chunkBytes}
 }
 
 // progress is how far a history had come: its first done steps were acknowledged, and the next one may have begun.
@@ -88,13 +87,17 @@ func record(t *testing.T, seed uint64, length int) *recording {
 }
 
 func recordAs(t *testing.T, id store.Identity, seed uint64, length int) *recording {
-	r := &recording{history: newHistory(seed, length)}
+	return newHistory(seed, length).record(t, id)
+}
+
+func (h *history) record(t *testing.T, id store.Identity) *recording {
+	r, seed := &recording{history: h}, h.seed
 	inBubble(t, func(t *testing.T) {
 		disk := cutdisk.New()
 		r.trace = disk.Record()
 		c := newSchedule(disk, id, seed)
 		disk.Mark(unborn)
-		if err := c.run(func() error { return store.Init(storeDir, id, onDisk(disk)) }); err != nil {
+		if err := c.Run(func() error { return store.Init(storeDir, id, onDisk(disk)) }); err != nil {
 			t.Fatal(err)
 		}
 		disk.Mark(progress{})
@@ -104,7 +107,7 @@ func recordAs(t *testing.T, id store.Identity, seed uint64, length int) *recordi
 			if step.restart {
 				c.close(t, s)
 				s = c.open(t)
-			} else if err := c.run(func() error { return step.do(s) }); err != nil {
+			} else if err := c.Run(func() error { return step.do(s) }); err != nil {
 				t.Fatal(err)
 			}
 			disk.Mark(progress{done: i + 1})
@@ -115,7 +118,7 @@ func recordAs(t *testing.T, id store.Identity, seed uint64, length int) *recordi
 }
 
 // inBubble runs f in a bubble of synctest, and then lets the time pass that LevelDB's last goroutines take to end. It is
-// the bubble's time: no clock is waited for, here or in schedule.run.
+// the bubble's time: no clock is waited for, here or in cutdisk's Schedule.
 func inBubble(t *testing.T, f func(t *testing.T)) {
 	synctest.Test(t, func(t *testing.T) {
 		f(t)
@@ -123,55 +126,20 @@ func inBubble(t *testing.T, f func(t *testing.T)) {
 	})
 }
 
-// schedule runs calls, and holds back what LevelDB does beside them: how much of it is done before the next call is by
-// chance, but the same for the same seed. Only the removal of old tables goes its own way.
+// schedule runs the calls of one store, and what LevelDB does beside them.
 type schedule struct {
+	*cutdisk.Schedule
 	disk *cutdisk.Disk
 	id   store.Identity
-	gate *cutdisk.Gate
-	rng  *rand.Rand
 }
 
 // newSchedule must be called in a bubble of synctest.
 func newSchedule(disk *cutdisk.Disk, id store.Identity, seed uint64) *schedule {
-	c := &schedule{disk, id, &cutdisk.Gate{}, rand.New(rand.NewPCG(seed, 1))}
-	disk.Hold(c.gate)
-	return c
-}
-
-func (c *schedule) run(call func() error) (err error) {
-	done := make(chan struct{})
-	go func() { err = call(); close(done) }()
-	for waits := 0; ; {
-		synctest.Wait()
-		select {
-		case <-done:
-			c.beside()
-			return err
-		default:
-		}
-		if !c.gate.Pass(c.rng.IntN) {
-			if waits++; waits > 1000 {
-				panic("a call waits for something that never comes")
-			}
-			time.Sleep(time.Second) // LevelDB tries again after a while; nothing else is under way
-		}
-	}
-}
-
-// beside lets some of what waits be done: all of it, half of the time.
-func (c *schedule) beside() {
-	most := c.rng.IntN(8)
-	if c.rng.IntN(2) == 0 {
-		most = 1 << 30
-	}
-	for n := 0; n < most && c.gate.Pass(c.rng.IntN); n++ {
-		synctest.Wait()
-	}
+	return &schedule{cutdisk.NewSchedule(disk, &cutdisk.Gate{}, seed), disk, id}
 }
 
 func (c *schedule) tryOpen() (s *store.Store, err error) {
-	err = c.run(func() (err error) {
+	err = c.Run(func() (err error) {
 		s, err = store.Open(storeDir, c.id, onDisk(c.disk))
 		return err
 	})
@@ -187,7 +155,7 @@ func (c *schedule) open(t *testing.T) *store.Store {
 }
 
 func (c *schedule) close(t *testing.T, s *store.Store) {
-	if err := c.run(s.Close); err != nil {
+	if err := c.Run(s.Close); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -138,7 +138,7 @@ func (x *mishap) happen() (kind, what string) {
 	wholes := []string{"file lost", "directory lost", "older file", "older directory", "foreign file", "another file"}
 	kinds := append(slices.Sorted(maps.Keys(bytewise)), wholes...)
 	kind = kinds[x.rng.IntN(len(kinds))]
-	dir := []string{"store/safety", "store/payload", "store/payload/index"}[x.rng.IntN(3)]
+	dir := []string{"store/safety", "store/payload", "store/payload/index", "store/snapshots"}[x.rng.IntN(4)]
 	switch kind {
 	case "file lost":
 		x.disk.Lose(name)
@@ -226,7 +226,7 @@ func (r *recording) judge(disk *cutdisk.Disk, done int) (verdict string, err err
 // look reads all that should be there. wrong is what no store may show; damaged is the first error that the store gave.
 func (r *recording) look(s *store.Store, all tally) (wrong, damaged error) {
 	l := looker{recording: r, s: s, all: all, told: *all.gated}
-	for _, part := range []func() error{l.state, l.blocks, l.committed, l.batches, l.lanes} {
+	for _, part := range []func() error{l.state, l.floor, l.blocks, l.committed, l.batches, l.lanes, l.snapshots} {
 		if err := part(); err != nil {
 			return err, nil
 		}
@@ -264,15 +264,28 @@ func (l *looker) state() error {
 	return nil
 }
 
+// floor may have been lost, with what has gone since: nothing is asked of what lies below the newest one.
+func (l *looker) floor() error {
+	if got := l.s.Floor(); got < l.told.floor || got > l.all.floor {
+		return fmt.Errorf("floor %d, want one from %d to %d", got, l.told.floor, l.all.floor)
+	}
+	return nil
+}
+
 func (l *looker) blocks() error {
+	want := 0
 	for i, b := range l.recording.blocks[:l.all.blocks] {
-		if _, err := l.s.Block(b.ID()); !l.found(err) && err != nil && i < l.told.blocks {
+		must := i < l.told.blocks && b.Height >= l.all.floor
+		if must {
+			want++
+		}
+		if _, err := l.s.Block(b.ID()); !l.found(err) && err != nil && must {
 			return fmt.Errorf("block %d of %d is lost in silence", i, l.told.blocks)
 		}
 	}
 	above, err := l.s.BlocksAbove(0)
-	if !l.found(err) && len(above) < l.told.blocks {
-		return fmt.Errorf("%d blocks above genesis, want %d", len(above), l.told.blocks)
+	if !l.found(err) && len(above) < want {
+		return fmt.Errorf("%d blocks above genesis, want %d", len(above), want)
 	}
 	return nil
 }
@@ -280,7 +293,7 @@ func (l *looker) blocks() error {
 func (l *looker) committed() error {
 	for i, c := range l.commits[:l.all.commits] {
 		id, ok, err := l.s.CommittedID(c.Height)
-		if !l.found(err) && (ok && id != c.Block || !ok && i < l.told.commits) {
+		if !l.found(err) && (ok && id != c.Block || !ok && i < l.told.commits && c.Height >= l.all.floor) {
 			return fmt.Errorf("committed at %d: %v, %v", c.Height, id, ok)
 		}
 	}
@@ -294,7 +307,7 @@ func (l *looker) batches() error {
 		case l.found(err):
 		case err == nil && !bytes.Equal(got.Blob, want.Blob):
 			return fmt.Errorf("batch %d has other bytes", i)
-		case err != nil && i < l.told.batches:
+		case err != nil && i < l.told.batches && !l.gone(want, l.all.floor):
 			return fmt.Errorf("batch %d of %d is lost in silence", i, l.told.batches)
 		}
 	}
@@ -311,8 +324,26 @@ func (l *looker) lanes() error {
 			count++
 		}
 	}
-	if count < l.told.batches {
-		return fmt.Errorf("%d batches in lanes, want %d", count, l.told.batches)
+	want := 0
+	for _, b := range l.recording.batches[:l.told.batches] {
+		if !l.gone(b, l.all.floor) {
+			want++
+		}
+	}
+	if count < want {
+		return fmt.Errorf("%d batches in lanes, want %d", count, want)
+	}
+	return nil
+}
+
+// snapshots gate nothing, so a damaged one may be missing. One that is listed never reads as other bytes.
+func (l *looker) snapshots() error {
+	for _, m := range l.s.Snapshots() {
+		if err := readWhole(l.s, m); errors.Is(err, store.ErrChunk) {
+			l.damaged = errors.Join(l.damaged, err)
+		} else if err != nil {
+			return err
+		}
 	}
 	return nil
 }

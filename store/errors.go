@@ -33,6 +33,9 @@ var (
 var (
 	// ErrNotFound: no such block or batch is stored.
 	ErrNotFound = errors.New("store: not found")
+	// ErrFull: the disk has no room. Nothing is lost, reads go on, and Revive takes the store back into use. Of Open: not even
+	// the reserve is enough to open the store.
+	ErrFull = errors.New("disk full")
 	// ErrClosed: the store was closed.
 	ErrClosed = errors.New("store: closed")
 	// ErrChunk: a chunk of a snapshot is damaged, or not the one that its hash names.

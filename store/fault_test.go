@@ -23,6 +23,7 @@ var errDisk = errors.New("the disk fails")
 type failingFS struct {
 	store.FS
 	writes, syncs atomic.Bool
+	full          atomic.Bool // writes fail with ENOSPC
 	synced        atomic.Int64
 
 	mu       sync.Mutex
@@ -55,6 +56,9 @@ func (f *failingFS) SyncDir(dir string) error {
 }
 
 func (f *failingFS) write() error {
+	if f.full.Load() {
+		return syscall.ENOSPC
+	}
 	if f.writes.Load() {
 		return errDisk
 	}

@@ -73,6 +73,9 @@ func writeFile(fs FS, dir, name string, content []byte, size int64) error {
 	if err == nil {
 		err = fs.SyncDir(dir)
 	}
+	if err != nil {
+		_ = fs.RemoveAll(temporary) // on a full disk it takes what room there is; the next Open removes it too
+	}
 	return err
 }
 

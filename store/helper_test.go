@@ -24,7 +24,7 @@ var (
 	identity = store.Identity{Chain: qc.ChainID{7}, Epoch: 1, Node: 2, Limits: wire.Limits{Nodes: nodes, BlockBatchesMax: 64,
 		BatchBytesMax: 1 << 20, ResponseBlocksMax: 8, RequestDigestsMax: 8}}
 	// options make segments small: a test can fill one, and reading back is fast.
-	options = store.Options{SegmentBytes: 8 << 10}
+	options = store.Options{SegmentBytes: 8 << 10, ReserveBytes: 64 << 10}
 	genesis = blocktree.Genesis(identity.Chain, identity.Epoch, nodes)
 )
 

@@ -66,7 +66,7 @@ func (x *index) flush(m mark) error {
 	v := binary.BigEndian.AppendUint64(nil, m.segment)
 	v = binary.BigEndian.AppendUint64(v, uint64(m.offset))
 	x.batch.Put(keyMark, binary.BigEndian.AppendUint64(v, m.frame))
-	err := x.db.Write(&x.batch, nil)
+	err := keepFull(x.db.Write(&x.batch, nil))
 	x.batch.Reset()
 	return err
 }

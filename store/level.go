@@ -28,6 +28,7 @@ func levelOptions(writeBuffer int) *opt.Options {
 	return &opt.Options{
 		Strict:                       opt.StrictAll &^ (opt.StrictJournal | opt.StrictManifest),
 		WriteBuffer:                  writeBuffer,
+		CompactionTableSize:          min(4*writeBuffer, opt.DefaultCompactionTableSize),
 		DisableLargeBatchTransaction: true, // one path for all: larger batches would go around the journal, into tables
 		NoWriteMerge:                 true,
 		Compression:                  opt.NoCompression, // hashes and signatures do not compress
@@ -75,7 +76,7 @@ func startLevel(fsys FS, dir string, o *opt.Options, check func(storage.Storage)
 		err = fmt.Errorf("%w: %w", errDamaged, err)
 	}
 	if err != nil {
-		return nil, joinClose(err, stor)
+		return nil, joinClose(keepFull(err), stor)
 	}
 	return &level{db, stor}, nil
 }

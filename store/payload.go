@@ -52,8 +52,9 @@ const (
 
 // AppendBatches makes batches durable, in order, before it returns, with one write and one sync. Batches that are stored
 // already are stored again and found at their newest place. After a failed write every later call returns the failure.
+// Expected errors: ErrFull; every other one is final.
 func (s *Store) AppendBatches(batches []*mempool.Batch) error {
-	if err := s.begin(); err != nil {
+	if err := s.beginWrite(); err != nil {
 		return err
 	}
 	defer s.end()

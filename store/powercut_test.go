@@ -43,6 +43,45 @@ func TestPowerCuts(t *testing.T) {
 	}
 }
 
+// story commits some blocks, and then does little but prune and make snapshots of each kind.
+func story(seed uint64, rounds int) *history {
+	kinds := slices.Clone(prelude)
+	for range rounds {
+		kinds = append(kinds, ofSnapshot, ofSnapshot, ofFloor, ofSnapshot, ofVote, ofCommits, ofBatches, ofFloor, ofSnapshot, ofRestart)
+	}
+	return newStory(seed, kinds...)
+}
+
+var prelude = []int{ofBatches, ofBatches, ofVote, ofVote, ofVote, ofVote, ofVote, ofBatches, ofBatches, ofBatches, ofVote, ofVote, ofCommits}
+
+// The same where it is dense: while snapshots are written, received, kept and dropped, and while what lies below a floor
+// goes. No snapshot is listed that is not whole, none that was committed is missing among the newest two. The floor is the
+// one that was acknowledged, or that of the call under way, and nothing at it or above is lost.
+func TestPowerCutsOfSnapshotsAndPruning(t *testing.T) {
+	var n cuts
+	t.Run("seeds", func(t *testing.T) {
+		for seed := range ofCampaign[uint64](3, 1) {
+			t.Run(fmt.Sprint(seed), func(t *testing.T) {
+				t.Parallel()
+				r := story(500+seed, ofCampaign(2, 1)).record(t, identity)
+				r.everywhere(t, "cut", r.trace, unborn, ofCampaign(2, 1000), &n, func(image *cutdisk.Disk, now any, n *cuts) error {
+					if now.(progress).done < len(prelude) {
+						return nil
+					}
+					return r.survives(image, now, n)
+				})
+				r.killEverywhere(t, ofCampaign[uint64](40, 10*thinner), ofCampaign(3, 20), func(_ *cutdisk.Player, at progress) bool {
+					return at.done >= len(prelude)
+				}, &n)
+			})
+		}
+	})
+	t.Log(&n)
+	if want := ofCampaign[int64](3_000, 400/thinner); n.images.Load() < want && *replay == "" {
+		t.Errorf("%d power cuts, want %d at least", n.images.Load(), want)
+	}
+}
+
 // The power may fail again while the store is being repaired, and a process may be killed before the power fails: what
 // it wrote is read by the next one, and yet is not durable. Nothing that a repaired store has shown goes away.
 func TestPowerCutsDuringRecovery(t *testing.T) {
@@ -118,7 +157,7 @@ func (r *recording) twice(t *testing.T, name point, image *cutdisk.Disk, at prog
 			t.Fatalf("%s: %v", name, err)
 		}
 		image.Mark(opened{done})
-		if err := c.run(func() error { return r.goOn(s, done) }); err != nil {
+		if err := c.Run(func() error { return r.goOn(s, done) }); err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
 		image.Mark(went{done})
@@ -216,7 +255,13 @@ func (r *recording) survives(image *cutdisk.Disk, now any, n *cuts) error {
 	if err := errors.Join(err, s.Close()); err != nil {
 		return err
 	}
-	return r.opens(after, func(s *store.Store) error { return r.wentOn(s, done) })
+	return r.opens(after, func(s *store.Store) error {
+		err := r.wentOn(s, done)
+		if r.after[done].floor > 0 { // goOn has pruned again
+			err = errors.Join(err, r.stored(s, r.after[done]))
+		}
+		return err
+	})
 }
 
 // opens opens the store on a disk, looks at it, and closes it.

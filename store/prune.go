@@ -109,7 +109,7 @@ func (s *Store) Prune(height qc.Height, lanes blocktree.Lanes) error {
 // complete does a part step by step. Each step is a call by itself, so that Close need not wait for all of them.
 func (s *Store) complete(part func() (done bool, err error)) error {
 	for done := false; !done; {
-		err := s.begin()
+		err := s.beginWrite()
 		if err != nil {
 			return err
 		}
@@ -124,7 +124,7 @@ func (s *Store) complete(part func() (done bool, err error)) error {
 // raiseFloor makes a higher floor durable before anything below it goes: a floor can be noted with all still there, never
 // the other way round.
 func (s *Store) raiseFloor(height qc.Height, lanes blocktree.Lanes) error {
-	if err := s.begin(); err != nil {
+	if err := s.beginWrite(); err != nil {
 		return err
 	}
 	defer s.end()
@@ -147,7 +147,7 @@ func (s *Store) raiseFloor(height qc.Height, lanes blocktree.Lanes) error {
 		return err
 	}
 	if err := s.safety.db.Put(keyFloor, data, synced); err != nil {
-		return s.fail(err)
+		return s.fail(keepFull(err))
 	}
 	s.floor.Store(at)
 	return nil
@@ -165,7 +165,7 @@ func (s *Store) forgetting(r util.Range, other func(key []byte) []byte) func() (
 			o, p.unsynced = synced, 0
 		}
 		if err := s.safety.db.Write(&p.batch, o); err != nil {
-			return false, s.fail(err)
+			return false, s.fail(keepFull(err))
 		}
 		return done, nil
 	}
@@ -189,7 +189,7 @@ func (s *Store) unindexing(r util.Range) func() (bool, error) {
 // writeIndex writes the batch to the index.
 func (s *Store) writeIndex() error {
 	if err := s.payload.index.db.Write(&s.pruning.batch, nil); err != nil {
-		return s.fail(err)
+		return s.fail(keepFull(err))
 	}
 	return nil
 }
@@ -304,11 +304,11 @@ func (s *Store) giveUp() (done bool, err error) {
 	}
 	// One at a time: the removal of a large file takes a while.
 	if err := s.safety.db.Put(keyFirst, binary.BigEndian.AppendUint64(nil, first+1), synced); err != nil {
-		return false, s.fail(err)
+		return false, s.fail(keepFull(err))
 	}
 	x.first.Store(first + 1)
 	if err := x.fs.RemoveAll(join(x.dir, segmentName(first))); err != nil {
-		return false, s.fail(err)
+		return false, s.fail(keepFull(err))
 	}
 	return false, nil
 }

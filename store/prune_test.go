@@ -304,6 +304,9 @@ func TestCloseEndsPrune(t *testing.T) {
 	closed := make(chan error, 1)
 	fs.close = func() { closed <- s.Close() }
 	err := s.Prune(200, lanesAt(200))
+	if fs.close != nil {
+		t.Fatalf("no segment was removed: %v", err)
+	}
 	must(t, <-closed)
 	if err != nil && !errors.Is(err, store.ErrClosed) {
 		t.Fatal(err)

@@ -92,7 +92,7 @@ func (r *recording) readsBeside(t *testing.T, image *cutdisk.Disk, table string,
 			image.Rot(table, spoil)
 		}
 		damage = r.exactlyBatches(s, r.after[len(r.steps)])
-		_ = c.run(s.Close) // LevelDB may name the damage once more
+		_ = c.Run(s.Close) // LevelDB may name the damage once more
 		image.Hold(nil)
 	})
 	return damage
@@ -115,7 +115,7 @@ func tablesIn(disk *cutdisk.Disk, dir string) []string {
 
 // A table that is not whole is found when the store is opened, whether or not anything is read from it.
 func TestTableCutShortIsLoss(t *testing.T) {
-	disk := moments(record(t, 4003, 40))[40].disk
+	disk := moments(record(t, 4006, 40))[40].disk
 	inBubble(t, func(t *testing.T) { // the tables that are not needed any more go
 		c := newSchedule(disk, identity, 1)
 		c.close(t, c.open(t))

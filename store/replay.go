@@ -179,6 +179,9 @@ func (p *payload) start(number uint64) (first uint64, err error) {
 	if err := p.file.Reread(); err != nil {
 		return 0, err
 	}
+	if p.size, err = p.file.Size(); err != nil { // the file may be shorter than it was shown, too
+		return 0, err
+	}
 	return p.firstFrame(p.file, number)
 }
 

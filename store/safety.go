@@ -24,6 +24,8 @@ type safety struct {
 	k     uint64            // sequence of the newest safety state
 	sum   [sha256.Size]byte // of its bytes
 	batch leveldb.Batch
+
+	attempt [sha256.Size]byte // of the state whose write is under way, or has failed
 }
 
 const (

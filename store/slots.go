@@ -69,8 +69,8 @@ func (s *slots) newest() (k uint64, state []byte, ok bool, err error) {
 		return 0, nil, false, err
 	}
 	for i := range uint64(2) {
-		buf := make([]byte, max(0, min(slotBytes, size-slotOffset(i))))
-		if _, err := s.f.ReadAt(buf, slotOffset(i)); len(buf) > 0 && err != nil {
+		buf, err := s.read(slotOffset(i), max(0, min(slotBytes, size-slotOffset(i))))
+		if err != nil {
 			return 0, nil, false, err
 		}
 		ki, si, whole := parseSlot(buf, s.owner)
@@ -81,17 +81,34 @@ func (s *slots) newest() (k uint64, state []byte, ok bool, err error) {
 	return k, state, ok, nil
 }
 
+// read returns the slot at an offset as far as its header says that it reaches, and as far as the file does.
+func (s *slots) read(at, most int64) ([]byte, error) {
+	buf := make([]byte, min(slotHeader, most))
+	if _, err := s.f.ReadAt(buf, at); len(buf) > 0 && err != nil {
+		return nil, err
+	}
+	if len(buf) < slotHeader {
+		return buf, nil
+	}
+	buf = append(buf, make([]byte, min(slotLength(buf), most-slotHeader))...)
+	_, err := s.f.ReadAt(buf, at)
+	return buf, err
+}
+
+// slotLength returns how long a slot's header says that the state behind it is.
+func slotLength(header []byte) int64 { return int64(binary.BigEndian.Uint32(header[48:])) }
+
 // parseSlot returns what a slot holds, if it is whole and this replica's.
 func parseSlot(buf []byte, of owner) (k uint64, state []byte, ok bool) {
 	if len(buf) < slotHeader || string(buf[:8]) != slotMagic || !bytes.Equal(buf[8:40], of[:]) {
 		return 0, nil, false
 	}
 	k = binary.BigEndian.Uint64(buf[40:])
-	length := binary.BigEndian.Uint32(buf[48:])
-	if uint64(length) > uint64(len(buf)-slotHeader) {
+	length := slotLength(buf)
+	if length > int64(len(buf)-slotHeader) {
 		return 0, nil, false
 	}
-	state = buf[slotHeader : slotHeader+int(length)]
+	state = buf[slotHeader : slotHeader+length]
 	sum := slotSum(buf[:52], state)
 	return k, state, bytes.Equal(sum[:], buf[52:slotHeader])
 }

@@ -42,7 +42,7 @@ func (s *Store) ReceiveSnapshot(meta SnapshotMeta) (*SnapshotReceiver, error) {
 
 // beginReceiver opens the file; found is whether it was there.
 func (s *Store) beginReceiver(meta SnapshotMeta) (r *SnapshotReceiver, found bool, err error) {
-	if err := s.begin(); err != nil {
+	if err := s.beginWrite(); err != nil {
 		return nil, false, err
 	}
 	defer s.end()

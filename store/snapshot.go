@@ -99,7 +99,11 @@ func parseMeta(data []byte, of owner, l wire.Limits) (m SnapshotMeta, ok bool) {
 
 // Snapshots returns the whole snapshots, newest first: those whose description is not damaged and whose file has the right
 // size. What is in it is checked when it is read.
-func (s *Store) Snapshots() []SnapshotMeta { return s.snapshots.whole() }
+func (s *Store) Snapshots() []SnapshotMeta {
+	s.alive.RLock() // Revive replaces them
+	defer s.alive.RUnlock()
+	return s.snapshots.whole()
+}
 
 // OpenSnapshot returns a reader of a snapshot from its beginning, which checks each chunk before it gives out any of its
 // bytes. It goes on reading a snapshot that is removed meanwhile.

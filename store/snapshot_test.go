@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -49,6 +50,7 @@ func take(s *store.Store, height qc.Height) (store.SnapshotMeta, error) {
 	if err != nil {
 		return store.SnapshotMeta{}, err
 	}
+	defer w.Abort()
 	for piece := range slices.Chunk(snapshotOf(height), 900) {
 		if _, err := w.Write(piece); err != nil {
 			return store.SnapshotMeta{}, err
@@ -60,12 +62,25 @@ func take(s *store.Store, height qc.Height) (store.SnapshotMeta, error) {
 	return w.Commit(certified(height).Certificate)
 }
 
+// giveUp writes a snapshot and aborts it.
+func giveUp(s *store.Store, height qc.Height) error {
+	w, err := s.CreateSnapshot(height)
+	if err != nil {
+		return err
+	}
+	if _, err := w.Write(snapshotOf(height)); err != nil {
+		return err
+	}
+	return w.Abort()
+}
+
 // receive gets the chunks that are missing, at most so many, and commits if that is all.
 func receive(s *store.Store, height qc.Height, most int) error {
 	r, err := s.ReceiveSnapshot(metaOf(height))
 	if err != nil {
 		return err
 	}
+	defer r.Close()
 	missing := r.Missing()
 	slices.Reverse(missing)
 	for _, i := range missing[:min(len(missing), most)] {
@@ -196,6 +211,26 @@ func TestSnapshotsSurvive(t *testing.T) {
 	}
 }
 
+// Snapshots that somebody is reading outlive newer ones, within a bound, until they are held no more.
+func TestHeldSnapshotsStay(t *testing.T) {
+	s, _ := newStore(t, withSnapshots)
+	after := func(height qc.Height, want ...qc.Height) {
+		t.Helper()
+		_, err := take(s, height)
+		must(t, err)
+		listed(t, s, want...)
+	}
+	after(1, 1)
+	after(2, 2, 1)
+	after(3, 3, 2)
+	s.HoldSnapshots(2)
+	after(4, 4, 3, 2)
+	after(5, 5, 4, 3, 2)
+	after(6, 6, 5, 4, 3) // the bound
+	s.HoldSnapshots(math.MaxUint64)
+	after(7, 7, 6)
+}
+
 // An older one that comes late is not kept in place of a newer one.
 func TestOlderSnapshotIsNotKept(t *testing.T) {
 	s, dir := newStore(t, withSnapshots)
@@ -222,6 +257,38 @@ func TestChunksOfAMebibyte(t *testing.T) {
 	}
 	if chunk, err := s.SnapshotChunk(1, 1); err != nil || len(chunk) != store.SnapshotChunkBytes {
 		t.Errorf("chunk of %d bytes, %v", len(chunk), err)
+	}
+}
+
+// hollowFS takes all writes and keeps nothing.
+type hollowFS struct{ store.FS }
+
+type hollowFile struct{ store.File }
+
+func (f hollowFS) Create(name string) (store.File, error) {
+	file, err := f.FS.Create(name)
+	return hollowFile{file}, err
+}
+
+func (hollowFile) WriteAt(p []byte, _ int64) (int, error) { return len(p), nil }
+func (hollowFile) Sync() error                            { return nil }
+
+// A snapshot that could not be described is given up: nobody would take it, this replica included.
+func TestSnapshotIsTooLarge(t *testing.T) {
+	s, dir := newStore(t, options)
+	must(t, s.Close())
+	s = open(t, dir, store.Options{FS: hollowFS{store.OS}, ChunkBytes: 1})
+	for size, want := range map[int]bool{store.SnapshotChunksMax: true, store.SnapshotChunksMax + 1: false} {
+		w, err := s.CreateSnapshot(1)
+		must(t, err)
+		n, err := w.Write(make([]byte, size))
+		if n != store.SnapshotChunksMax || (err == nil) != want {
+			t.Errorf("%d bytes of %d were taken, %v", n, size, err)
+		}
+		if err := w.Finish(); (err == nil) != want {
+			t.Errorf("finished: %v", err)
+		}
+		must(t, w.Abort())
 	}
 }
 
@@ -344,108 +411,6 @@ func TestReaderOutlivesItsSnapshot(t *testing.T) {
 	}
 }
 
-// Chunks come in any order, once or twice; a wrong one is refused. What was received is kept by Close and by a crash.
-func TestReceivingIsResumed(t *testing.T) {
-	s, dir := newStore(t, withSnapshots)
-	r, err := s.ReceiveSnapshot(metaOf(3))
-	must(t, err)
-	if _, err := s.ReceiveSnapshot(metaOf(4)); err == nil {
-		t.Error("a second receiver began")
-	}
-	for name, err := range map[string]error{
-		"another chunk":    r.Put(2, chunkOf(3, 1)),
-		"a chunk cut off":  r.Put(2, chunkOf(3, 2)[1:]),
-		"no such chunk":    r.Put(4, nil),
-		"a negative chunk": r.Put(-1, nil),
-	} {
-		if !errors.Is(err, store.ErrChunk) {
-			t.Errorf("%s: %v, want ErrChunk", name, err)
-		}
-	}
-	must(t, errors.Join(r.Put(3, chunkOf(3, 3)), r.Put(1, chunkOf(3, 1)), r.Put(1, chunkOf(3, 1))))
-	if got := r.Missing(); !slices.Equal(got, []int{0, 2}) {
-		t.Errorf("missing %v", got)
-	}
-	if _, err := r.Open(); err == nil {
-		t.Error("opened with chunks missing")
-	}
-	if _, err := r.Commit(); err == nil {
-		t.Error("committed with chunks missing")
-	}
-	killed := open(t, crash(t, dir), withSnapshots)
-	must(t, r.Close())
-	if err := r.Put(0, chunkOf(3, 0)); !errors.Is(err, store.ErrClosed) {
-		t.Errorf("put after Close: %v, want ErrClosed", err)
-	}
-	for name, s := range map[string]*store.Store{"closed": s, "killed": killed} {
-		other := metaOf(3) // the certificate that somebody else has
-		other.Certificate.Signature[9] = 7
-		r, err := s.ReceiveSnapshot(other)
-		must(t, err)
-		if got := r.Missing(); !slices.Equal(got, []int{0, 2}) {
-			t.Errorf("%s: missing %v", name, got)
-		}
-		must(t, r.Close())
-		must(t, receive(s, 3, 2))
-		listed(t, s, 3)
-	}
-	if got := snapshotFiles(t, dir); !slices.Equal(got, []string{"00000003.meta", "00000003.snap"}) {
-		t.Errorf("files %v", got)
-	}
-}
-
-// What is there of another snapshot is of no use, be it of another height or the same one; nor is a chunk that has rotted.
-func TestReceivingBeginsAnew(t *testing.T) {
-	s, dir := newStore(t, withSnapshots)
-	must(t, receive(s, 3, 2))
-	other := metaOf(3)
-	other.Certificate.Checkpoint.Digest[7]++
-	for _, m := range []store.SnapshotMeta{other, metaOf(4), metaOf(3)} {
-		r, err := s.ReceiveSnapshot(m)
-		must(t, err)
-		if got := len(r.Missing()); got != len(m.Chunks) {
-			t.Errorf("%d chunks are missing, want all %d", got, len(m.Chunks))
-		}
-		if got := snapshotFiles(t, dir); len(got) != 2 {
-			t.Errorf("files %v, want those of one", got)
-		}
-		must(t, r.Close())
-	}
-	must(t, receive(s, 3, 3))
-	name := filepath.Join(dir, "snapshots", "00000003.part")
-	write(t, name, append(flip(read(t, name), 1*chunkBytes+5), "more"...))
-	r, err := s.ReceiveSnapshot(metaOf(3))
-	must(t, err)
-	if got := r.Missing(); !slices.Equal(got, []int{0, 1}) {
-		t.Errorf("missing %v", got)
-	}
-	must(t, r.Abort())
-	if got := snapshotFiles(t, dir); len(got) != 0 {
-		t.Errorf("files %v after Abort", got)
-	}
-}
-
-// A description from a stranger that contradicts itself is refused before anything is made.
-func TestReceivingRefusesAContradiction(t *testing.T) {
-	s, dir := newStore(t, withSnapshots)
-	for name, change := range map[string]func(*store.SnapshotMeta){
-		"no certificate":  func(m *store.SnapshotMeta) { m.Certificate = nil },
-		"a chunk less":    func(m *store.SnapshotMeta) { m.Chunks = m.Chunks[1:] },
-		"a chunk more":    func(m *store.SnapshotMeta) { m.Chunks = append(m.Chunks, [32]byte{}) },
-		"negative size":   func(m *store.SnapshotMeta) { m.Bytes = -1 },
-		"too many chunks": func(m *store.SnapshotMeta) { m.Chunks, m.Bytes = make([][32]byte, 65537), 65537*chunkBytes },
-	} {
-		m := metaOf(3)
-		change(&m)
-		if _, err := s.ReceiveSnapshot(m); !errors.Is(err, store.ErrSnapshotMeta) {
-			t.Errorf("%s: %v, want ErrSnapshotMeta", name, err)
-		}
-	}
-	if got := snapshotFiles(t, dir); len(got) != 0 {
-		t.Errorf("files %v", got)
-	}
-}
-
 // A flipped byte anywhere in a snapshot's files is noticed: it is not listed, or reading it is an error.
 func TestDamagedSnapshotIsNoticed(t *testing.T) {
 	s, dir := newStore(t, withSnapshots)
@@ -542,6 +507,31 @@ func TestSnapshotsFailAlone(t *testing.T) {
 			if err == nil && after%3 != 0 {
 				break
 			}
+		}
+	}
+}
+
+// onTrace plays what a call does to a disk, and gives each disk that a cut may leave, and before it the one of a kill.
+func onTrace(t *testing.T, call func(*store.Store) error, look func(killed *cutdisk.Disk, cuts []*cutdisk.Disk)) {
+	t.Helper()
+	disk := cutdisk.New()
+	must(t, store.Init(storeDir, identity, onDisk(disk)))
+	s := openOn(t, disk)
+	_, err := take(s, 3)
+	must(t, err)
+	trace := disk.Record()
+	must(t, call(s))
+	for p := trace.Play(); ; {
+		var cuts []*cutdisk.Disk
+		for loss := range cutdisk.Losses {
+			for seed := range uint64(3) {
+				image, _ := p.Disk.Cut(loss, seed)
+				cuts = append(cuts, image)
+			}
+		}
+		look(p.Disk.Kill(), cuts)
+		if !p.Next() {
+			return
 		}
 	}
 }

@@ -22,6 +22,7 @@ type snapshots struct {
 	id         Identity
 	chunkBytes int64
 	list       atomic.Pointer[[]SnapshotMeta] // newest first; never changed, only replaced
+	held       *atomic.Uint64                 // the store's: from this height up, snapshotsHeld are kept; nil in a view, which keeps none
 
 	mu       sync.Mutex        // of the names in the directory, and of what follows
 	writer   *SnapshotWriter   // nil: none
@@ -30,7 +31,8 @@ type snapshots struct {
 
 const (
 	snapshotsDir  = "snapshots"
-	snapshotsKept = 2
+	snapshotsKept = 2 // the newest
+	snapshotsHeld = 4 // the newest, as long as they are held
 
 	dataSuffix = ".snap" // the bytes
 	metaSuffix = ".meta" // what they are
@@ -59,9 +61,14 @@ func newSnapshots(o Options, dir string, id Identity) *snapshots {
 	return x
 }
 
+// HoldSnapshots has newer snapshots leave those from a height up, as long as they are among the newest four: somebody is
+// reading them. Of the others the newest two are kept. Without a call, and after a start, none is held.
+func (s *Store) HoldSnapshots(from qc.Height) { s.held.Store(uint64(from)) }
+
 // openSnapshots lists the snapshots and removes what a crash has left of others.
-func openSnapshots(o Options, dir string, id Identity) (*snapshots, error) {
+func openSnapshots(o Options, dir string, id Identity, held *atomic.Uint64) (*snapshots, error) {
 	x := newSnapshots(o, dir, id)
+	x.held = held
 	names, err := x.fs.List(x.dir)
 	if errors.Is(err, fs.ErrNotExist) { // an older store
 		return x, x.fs.MkdirAll(x.dir)
@@ -168,7 +175,7 @@ func (x *snapshots) find(height qc.Height) (m SnapshotMeta, ok bool) {
 	return m, false
 }
 
-// place makes a snapshot of a temporary file whose bytes are synced, and then keeps the newest two. If it fails the file is
+// place makes a snapshot of a temporary file whose bytes are synced, and then keeps the newest two, and what is held. If it fails the file is
 // gone, unless it is placed and an older one could not be removed. x.mu is held.
 func (x *snapshots) place(temporary string, m *SnapshotMeta) (placed bool, err error) {
 	old, again := x.find(m.Height())
@@ -185,8 +192,10 @@ func (x *snapshots) place(temporary string, m *SnapshotMeta) (placed bool, err e
 	slices.SortFunc(list, newestFirst)
 	x.list.Store(&list)
 	var errs []error
-	for _, o := range list[min(len(list), snapshotsKept):] {
-		errs = append(errs, x.remove(o.Height()))
+	for i, o := range list {
+		if held := i < snapshotsHeld && uint64(o.Height()) >= x.held.Load(); i >= snapshotsKept && !held {
+			errs = append(errs, x.remove(o.Height()))
+		}
 	}
 	return true, errors.Join(errs...)
 }

@@ -24,7 +24,7 @@ type SnapshotWriter struct {
 // CreateSnapshot begins a snapshot of the state after the block of a height. There is at most one writer at a time: it ends
 // by Commit, Abort, or a failure. What a writer before it has left behind goes.
 func (s *Store) CreateSnapshot(height qc.Height) (*SnapshotWriter, error) {
-	if err := s.begin(); err != nil {
+	if err := s.beginWrite(); err != nil {
 		return nil, err
 	}
 	defer s.end()
@@ -73,7 +73,7 @@ func (w *SnapshotWriter) Write(p []byte) (int, error) {
 		done += n
 		if len(w.chunk) == cap(w.chunk) {
 			if err := w.flush(); err != nil {
-				return done, w.fail(err)
+				return done - n, w.fail(err)
 			}
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"sync"
 	"sync/atomic"
 
@@ -15,6 +16,7 @@ import (
 type Options struct {
 	FS           FS    // nil: OS
 	SegmentBytes int64 // size of a payload segment; 0: 64 MiB
+	ReserveBytes int64 // room held for a full disk; 0: 32 MiB
 	WriteBuffer  int   // bytes that a database gathers before it writes a table; 0: 8 MiB, the payload index 2 MiB
 	ChunkBytes   int64 // size of a chunk of a snapshot; 0: SnapshotChunkBytes, as all have it who send one to another
 }
@@ -28,6 +30,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.ChunkBytes == 0 {
 		o.ChunkBytes = SnapshotChunkBytes
+	}
+	if o.ReserveBytes == 0 {
+		o.ReserveBytes = reserveBytes
 	}
 	return o
 }
@@ -45,25 +50,33 @@ func (o Options) writeBuffer(most int) int {
 type Store struct {
 	dir     string
 	id      Identity
+	options Options
 	genesis *blocktree.Block
 	lock    io.Closer
-	safety  *safety
+	reserve reserve
+	safety  *safety // nil, and payload too, while a full disk does not let them be opened
 	payload *payload
 
 	snapshots *snapshots
+	held      atomic.Uint64 // HoldSnapshots
 	floor     floor
 	pruning   pruning
 
-	// alive is held for reading by every call, so that Close waits for those under way.
+	// alive is held for reading by every call, so that Close and Revive wait for those under way.
 	alive sync.RWMutex
-	// broken is set by the first failed write, and by Close. What reached the disk is unknown from then on, so every
-	// later call returns it and the node halts.
+	// broken is set by the first failed write, unless the disk was full, and by Close. What reached the disk is unknown from
+	// then on, so every later call returns it and the node halts.
 	broken atomic.Pointer[error]
+	// full is set by a write that met a full disk, and by an Open that did, until Revive has succeeded.
+	full     atomic.Pointer[error]
+	sound    atomic.Bool // no write has failed since the parts were opened
+	promised promise     // of the parts that Revive has closed
 }
 
 // Open opens the store of one replica. It repairs what a crash leaves behind in the course of things: one torn record at
-// the end of a log, one torn slot, a payload index that lags, a snapshot in the making. It refuses all else.
-// Expected errors: ErrSafetyLost, ErrPayloadLost, ErrOtherChain, ErrNewerFormat, ErrInUse, ErrReadOnly.
+// the end of a log, one torn slot, a payload index that lags, a snapshot in the making. It refuses all else. On a full disk
+// it makes do with the reserve; the store that it returns is Full then.
+// Expected errors: ErrSafetyLost, ErrPayloadLost, ErrOtherChain, ErrNewerFormat, ErrInUse, ErrReadOnly, ErrFull.
 func Open(dir string, id Identity, o Options) (*Store, error) {
 	s, err := openStore(dir, id, o.withDefaults())
 	return s, refuseReadOnly(dir, err)
@@ -80,7 +93,14 @@ func openStore(dir string, id Identity, o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := s.open(o); err != nil {
+	err = s.openParts()
+	if err == nil {
+		err = s.holdReserve()
+	}
+	if isFull(err) {
+		err = s.becomeFull(err)
+	}
+	if err != nil {
 		return nil, joinClose(err, s)
 	}
 	return s, nil
@@ -102,7 +122,7 @@ func (s *Store) open(o Options) (err error) {
 	if s.payload, err = openPayload(o, s.dir, s.id, known, &s.floor); err != nil {
 		return err
 	}
-	if s.snapshots, err = openSnapshots(o, s.dir, s.id); err != nil {
+	if s.snapshots, err = openSnapshots(o, s.dir, s.id, &s.held); err != nil {
 		return err
 	}
 	return raiseFormat(o.FS, s.dir, s.id)
@@ -149,6 +169,9 @@ func (s *Store) init(o Options, nonce hotstuff.Nonce) error {
 	if err := o.FS.MkdirAll(join(s.dir, snapshotsDir)); err != nil {
 		return err
 	}
+	if err := s.reserve.hold(); err != nil {
+		return err
+	}
 	// Last: a store without this file was never whole.
 	return writeChain(o.FS, s.dir, s.id)
 }
@@ -160,7 +183,8 @@ func newStore(dir string, id Identity, o Options) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("store: %s: %w", dir, err)
 	}
-	s := &Store{dir: dir, id: id, lock: lock, genesis: blocktree.Genesis(id.Chain, id.Epoch, id.Limits.Nodes)}
+	s := &Store{dir: dir, id: id, options: o, lock: lock, reserve: newReserve(o, dir), genesis: blocktree.Genesis(id.Chain, id.Epoch, id.Limits.Nodes)}
+	s.held.Store(math.MaxUint64)
 	s.genesis.ID() // computed once: the block is shared
 	return s, nil
 }
@@ -172,7 +196,11 @@ func (s *Store) Close() error {
 	if failure := s.broken.Swap(&ErrClosed); failure != nil && *failure == ErrClosed {
 		return nil
 	}
-	return errors.Join(s.closeParts(), s.lock.Close())
+	err := keepFull(s.closeParts())
+	if s.Full() || isFull(err) {
+		err = nil // what LevelDB had no room for beside the calls was nothing that anybody was told of
+	}
+	return errors.Join(err, s.lock.Close())
 }
 
 // closeParts closes everything but the lock.
@@ -198,13 +226,34 @@ func (s *Store) begin() error {
 		s.alive.RUnlock()
 		return *failure
 	}
+	if full := s.full.Load(); s.safety == nil && full != nil { // Revive could not open it again
+		s.alive.RUnlock()
+		return *full
+	}
+	return nil
+}
+
+// beginWrite starts a call that writes. A full store takes none: behind a record that a failed write has torn, LevelDB
+// would begin a new journal, and the next Open would take the torn one for lost.
+func (s *Store) beginWrite() error {
+	if err := s.begin(); err != nil {
+		return err
+	}
+	if full := s.full.Load(); full != nil {
+		s.end()
+		return *full
+	}
 	return nil
 }
 
 func (s *Store) end() { s.alive.RUnlock() }
 
-// fail remembers a failed write for good.
+// fail remembers a failed write: for good, unless the disk is full.
 func (s *Store) fail(err error) error {
+	if isFull(err) {
+		s.sound.Store(false)
+		return s.becomeFull(err)
+	}
 	err = fmt.Errorf("store: %s: write failed, the node must stop: %w", s.dir, err)
 	s.broken.CompareAndSwap(nil, &err)
 	return err

@@ -104,7 +104,14 @@ func TestAppendRefusesWhatCannotFollow(t *testing.T) {
 
 func TestStoreIsOpenedByOneProcess(t *testing.T) {
 	s, dir := newStore(t, options)
+	before := files(t, dir)
 	refused(t, dir, store.ErrInUse)
+	if _, err := store.Open(dir, identity, options); err == nil || strings.Contains(err.Error(), "\n") || !strings.Contains(err.Error(), dir) {
+		t.Errorf("got %v, want one line with the directory", err)
+	}
+	if !reflect.DeepEqual(files(t, dir), before) {
+		t.Error("the store was touched")
+	}
 	if err := store.Init(dir, identity, options); !errors.Is(err, store.ErrInUse) {
 		t.Errorf("init of an open store: %v, want ErrInUse", err)
 	}

@@ -41,6 +41,7 @@ type Status struct {
 	Chain             string   `json:"chain"`                       // 64 hex digits
 	Nodes             int      `json:"nodes"`                       // size of the committee
 	Rejoining         bool     `json:"rejoining"`                   // has lost its safety state, and signs nothing until its nonce is committed
+	DiskFull          bool     `json:"disk_full"`                   // votes no more and takes no commands until there is room
 	CheckpointHeight  uint64   `json:"checkpoint_height"`           // of the newest state that a quorum has signed; 0 before the first
 	CheckpointStalled bool     `json:"checkpoint_stalled"`          // blocks get no payload for want of a newer one
 	CheckpointDiffer  []uint16 `json:"checkpoint_differ,omitempty"` // while stalled: replicas whose states are not this one's

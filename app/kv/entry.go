@@ -54,12 +54,8 @@ func (e *entry) set(v []byte) {
 // extend appends a copy of v to the value. Room grows geometrically, so that many small appends cost linear time. Shared
 // data grows in place too, since nobody reads behind the length he has, but it stays shared up to there.
 func (e *entry) extend(v []byte) {
-	moves := len(v) > cap(e.data)-len(e.data)
 	e.data = append(e.data, v...)
 	e.renewSum()
-	if moves {
-		e.keyLen &^= sharedData
-	}
 }
 
 // renewSum forgets the sum of data that has changed. A shared sum is the other's: this entry gets its own.

@@ -7,6 +7,8 @@
 //
 //   - command.go: the engine commands that clients put into their requests, and what can come of them
 //   - table.go: the state
+//   - snapshot.go: the state as it was, while commands go on, as bytes, and back again. The order in which sessions would go
+//     is part of it.
 //
 // # Rules
 //

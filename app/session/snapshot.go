@@ -8,9 +8,7 @@ import (
 )
 
 // Frozen is the table as it was at a freeze. It shares its sessions with the table: who holds it writes nothing into them
-// but digests, which the executor does not read. All its methods are called by one goroutine, which need not be the
-// executor, and several Frozen of one table are used one after the other, in the order in which they were made; Release
-// alone may be called by any.
+// but digests, which the executor does not read, and WriteTo neither. Its methods are called as those of an app.Frozen.
 type Frozen struct {
 	*snapshot.Mark
 	sessions []*session // the one unused for longest first
@@ -84,7 +82,6 @@ func (t *Table) Restore(r io.Reader) error {
 		if in.Err() != nil {
 			break
 		}
-		s.born = t.frozen.Now()
 		if t.push(s); t.isFull() {
 			in.Refuse("session %d is above the limits", s.id)
 		}

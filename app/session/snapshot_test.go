@@ -187,6 +187,7 @@ func TestWriteBesideFrozenCopiesOnce(t *testing.T) {
 		t.Errorf("the second write allocates %d bytes", size)
 	}
 	f.Release()
+	table.Freeze().Release()
 	if size := cost(); size > 1000 {
 		t.Errorf("a write after the release allocates %d bytes", size)
 	}
@@ -239,17 +240,17 @@ func TestRestoreIsStrict(t *testing.T) {
 	table := session.NewTable(session.Limits{Sessions: 3, Bytes: 200_000})
 	large := strings.Repeat("x", session.ResultBytesMax+1)
 	for what, b := range map[string]string{
-		"none":                     state(0, 0),
-		"one":                      state(1, 1, one(7, 1)),
-		"others have gone":         state(9, 2, one(7, 1), one(5, 1)),
-		"results below":            state(1, 1, one(7, 3, kept(1, "a"), kept(2, large))),
-		"results above":            state(1, 1, one(7, 1, kept(2, ""), kept(256, "x"))),
-		"both":                     state(1, 1, one(7, 2, kept(1, ""), kept(3, "x"))),
-		"a window of results":      state(1, 1, one(7, 1000, run(744, 999)...)),
-		"full windows":             state(1, 1, one(7, 1000, append(run(744, 999), run(1001, 1255)...)...)),
-		"one above the limit":      state(1, 1, one(7, 1000, runOf(744, 999, strings.Repeat("x", session.ResultBytesMax))...)),
-		"as many as there may be":  state(3, 3, one(1, 1), one(2, 1), one(1<<63-1, 1)),
-		"as many bytes as may be ": state(2, 2, one(1, 1), one(2, 1000, append(run(744, 998), kept(999, strings.Repeat("x", 4000)))...)),
+		"none":                      state(0, 0),
+		"one":                       state(1, 1, one(7, 1)),
+		"others have gone":          state(9, 2, one(7, 1), one(5, 1)),
+		"results below":             state(1, 1, one(7, 3, kept(1, "a"), kept(2, large))),
+		"results above":             state(1, 1, one(7, 1, kept(2, ""), kept(256, "x"))),
+		"both":                      state(1, 1, one(7, 2, kept(1, ""), kept(3, "x"))),
+		"a window of results":       state(1, 1, one(7, 1000, run(744, 999)...)),
+		"full windows":              state(1, 1, one(7, 1000, append(run(744, 999), run(1001, 1255)...)...)),
+		"one above the limit":       state(1, 1, one(7, 1000, runOf(744, 999, strings.Repeat("x", session.ResultBytesMax))...)),
+		"as many as there may be":   state(3, 3, one(1, 1), one(2, 1), one(1<<63-1, 1)),
+		"with results, and without": state(2, 2, one(1, 1), one(2, 1000, append(run(744, 998), kept(999, strings.Repeat("x", 4000)))...)),
 	} {
 		if err := table.Restore(iotest.OneByteReader(strings.NewReader(b))); err != nil || string(written(t, table.Freeze())) != b {
 			t.Errorf("%s: %v", what, err)
@@ -276,6 +277,7 @@ func TestRestoreIsStrict(t *testing.T) {
 		"a number behind the window":   state(1, 1, one(7, 1, kept(257, ""))),
 		"a number before the window":   state(1, 1, one(7, 1000, run(743, 999)...)),
 		"a gap below the floor":        state(1, 1, one(7, 4, kept(1, ""), kept(3, ""))),
+		"a gap that is made up for":    state(1, 1, one(7, 4, kept(1, ""), kept(3, ""), kept(5, ""))),
 		"nothing below the floor":      state(1, 1, one(7, 4)),
 		"too little below the floor":   state(1, 1, one(7, 1000, run(744, 998)...)),
 		"number 0 of a result":         state(1, 1, one(7, 1, kept(0, ""))),

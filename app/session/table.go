@@ -43,7 +43,7 @@ type session struct {
 	results []execution // by number: all from Window below the floor to the floor, and some above
 	bytes   int
 
-	born    uint64 // the generation that made it
+	born    uint64 // the generation that copied it; 0: none did
 	digest  [sha256.Size]byte
 	changed bool // digest is of another state
 }
@@ -85,7 +85,7 @@ func (t *Table) Open(place [32]byte) (id uint64) {
 		h := sha256.Sum256(binary.BigEndian.AppendUint64(append([]byte("hotstuffd/session\x00\x01"), place[:]...), t.opened))
 		id = binary.BigEndian.Uint64(h[:]) >> 1
 	}
-	t.push(&session{id: id, floor: 1, bytes: sessionCost, born: t.frozen.Now(), changed: true})
+	t.push(&session{id: id, floor: 1, bytes: sessionCost, changed: true})
 	t.evict()
 	return id
 }

@@ -25,6 +25,9 @@ func TestMarksDecideWhatIsFrozen(t *testing.T) {
 				nodes = append(nodes, g.Now())
 			case 1:
 				marks = append(marks, marked{g.Freeze(), len(nodes)})
+				if len(nodes) > 0 && !g.Frozen(nodes[len(nodes)-1]) {
+					rt.Fatal("what was just frozen is not")
+				}
 			default:
 				if len(marks) == 0 {
 					continue

@@ -46,6 +46,24 @@ func TestReaderReadsWhatWasWritten(t *testing.T) {
 	})
 }
 
+// A writer whose stream broke says so, for what comes after it is in vain, and keeps the error.
+func TestWriterTellsOfFailure(t *testing.T) {
+	r, out := io.Pipe()
+	broken := errors.New("broken")
+	r.CloseWithError(broken)
+	w := snapshot.NewWriter(out)
+	if w.String("a"); w.Failed() {
+		t.Error("failed before anything was written out")
+	}
+	if w.Bytes(make([]byte, 1<<20)); !w.Failed() {
+		t.Error("a broken stream is not noticed")
+	}
+	w.Uint64(1)
+	if n, err := w.Close(); n != 0 || err != broken {
+		t.Errorf("%d bytes written, %v", n, err)
+	}
+}
+
 // A length is taken in its shortest form, up to its limit.
 func TestLengths(t *testing.T) {
 	for in, want := range map[string]int{"\x00": 0, "\x7f": 127, "\x80\x01": 128, "\xff\xff\xff\xff\xff\xff\xff\xff\x7f": math.MaxInt} {

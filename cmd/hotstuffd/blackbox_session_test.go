@@ -1,55 +1,32 @@
 package main
 
 import (
-	"context"
 	"fmt"
+	"slices"
 	"testing"
 
 	goredis "github.com/redis/go-redis/v9"
+
+	"github.com/hotstuffd/hotstuffd/cmd/internal/witness"
 )
-
-// numbered is a client that has increments executed exactly once: it sends one again, to another node, until it has the
-// result.
-type numbered struct {
-	session int64
-	seq     int64 // of the next increment
-	key     string
-	resent  int
-}
-
-// step does one increment, by the node that it likes best or any other.
-func (n *numbered) step(ctx context.Context, nodes []*goredis.Client, first int) (err error) {
-	for i := range nodes {
-		var got int64
-		if got, err = nodes[(first+i)%len(nodes)].Do(ctx, "ONCE", n.session, n.seq, "INCR", n.key).Int64(); err != nil {
-			n.resent++
-			continue
-		}
-		if got != n.seq {
-			return fmt.Errorf("increment %d gives %d", n.seq, got)
-		}
-		n.seq++
-		return nil
-	}
-	return err
-}
 
 // Commands of sessions are executed exactly once, though their clients send them again whenever a reply is lost: to other
 // nodes while one is killed, and after a kill of all.
 func TestSessionsAreExactlyOnce(t *testing.T) {
 	c, ctx := startedCluster(t, 4), patient(t)
-	clients := make([]*numbered, 8)
+	clients := make([]*witness.Numbered, 8)
 	for i := range clients {
-		id, err := c.client(i%4).Do(ctx, "SESSION").Int64()
-		if err != nil {
+		var err error
+		if clients[i], err = witness.OpenNumbered(ctx, c.client(i%4), fmt.Sprintf("count%d", i)); err != nil {
 			t.Fatal(err)
 		}
-		clients[i] = &numbered{session: id, seq: 1, key: fmt.Sprintf("count%d", i)}
 	}
 	// connect makes new clients: a pool that has failed to connect for a while does not try at once.
 	connect := func() (nodes []*goredis.Client) {
 		for _, client := range c.clients {
-			again := goredis.NewClient(client.Options())
+			options := *client.Options()
+			options.MaxRetries = -1 // NewClient has made 0 of it, of which the next one would make its default
+			again := goredis.NewClient(&options)
 			t.Cleanup(func() { again.Close() })
 			nodes = append(nodes, again)
 		}
@@ -57,7 +34,9 @@ func TestSessionsAreExactlyOnce(t *testing.T) {
 	}
 	run := func() *load {
 		nodes := connect()
-		return startLoad(len(clients), func(i, _ int) error { return clients[i].step(ctx, nodes, i) })
+		return startLoad(len(clients), func(i, _ int) error {
+			return clients[i].Step(ctx, slices.Concat(nodes[i%4:], nodes[:i%4]), patience) // first the one it likes best
+		})
 	}
 	kills := 2
 	if testing.Short() {
@@ -90,13 +69,10 @@ func TestSessionsAreExactlyOnce(t *testing.T) {
 	resent, executed := 0, int64(0)
 	for i, n := range clients {
 		// What was executed long ago, or just now, is not executed again, wherever it is asked for.
-		if got, err := nodes[(i+1)%4].Do(ctx, "ONCE", n.session, n.seq-1, "INCR", n.key).Int64(); err != nil || got != n.seq-1 {
-			t.Errorf("increment %d sent again gives %d, %v", n.seq-1, got, err)
+		if err := n.Check(ctx, nodes[(i+1)%4], nodes[(i+2)%4]); err != nil {
+			t.Errorf("client %d: %v", i, err)
 		}
-		if got, err := nodes[(i+2)%4].Get(ctx, n.key).Int64(); err != nil || got != n.seq-1 {
-			t.Errorf("client %d has counted to %d, the store to %d, %v", i, n.seq-1, got, err)
-		}
-		resent, executed = resent+n.resent, executed+n.seq-1
+		resent, executed = resent+n.Resent, executed+n.Count()
 	}
 	if resent < len(clients) {
 		t.Errorf("only %d commands were sent again", resent)

@@ -30,6 +30,7 @@ func TestStatusForPeople(t *testing.T) {
 	for more, lines := range map[string][2]string{
 		`"checkpoint_height": 4`: {"", "height 4"},
 		`"rejoining": true`:      {"rejoining     signs nothing until its nonce is committed\n", "height 0"},
+		`"disk_full": true`:      {"disk          full: votes no more and takes no commands until there is room\n", "height 0"},
 		`"checkpoint_height": 4, "checkpoint_stalled": true`: {"",
 			"height 4, back-pressure: blocks carry no payload until a newer state is certified"},
 		`"checkpoint_height": 4, "checkpoint_stalled": true, "checkpoint_differ": [0, 3]`: {"",

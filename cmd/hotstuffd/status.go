@@ -38,6 +38,9 @@ func showStatus(c *cobra.Command, address string, asJSON bool) error {
 	if s.Rejoining {
 		fmt.Fprintf(out, "rejoining\tsigns nothing until its nonce is committed\n")
 	}
+	if s.DiskFull {
+		fmt.Fprintf(out, "disk\tfull: votes no more and takes no commands until there is room\n")
+	}
 	fmt.Fprintf(out, "peers\t%d of %d connected\n", s.PeersConnected, s.Nodes-1)
 	fmt.Fprintf(out, "view\t%d, led by node %d\n", s.View, s.Leader)
 	fmt.Fprintf(out, "committed\theight %d\n", s.CommittedHeight)

@@ -20,6 +20,7 @@ func TestOutcomesAreToldForEachCommand(t *testing.T) {
 		{app.ErrUnknownOutcome, "-TIMEOUT outcome unknown\r\n"},
 		{app.ErrStopped, "-ERR node is stopping\r\n"},
 		{app.ErrBusy, "-BUSY too much work under way, try again\r\n"},
+		{app.ErrDiskFull, "-MISCONF disk full, commands are refused until there is room\r\n"},
 		{app.ErrTooLarge, "-ERR request too large\r\n"},
 	} {
 		pipeline := array("SET", "k", "1") + array("GET", "k") + array("PING")

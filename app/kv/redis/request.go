@@ -137,6 +137,8 @@ func outcome(err error) string {
 		return "-BUSY too much work under way, try again\r\n"
 	case errors.Is(err, app.ErrTooLarge):
 		return "-ERR request too large\r\n"
+	case errors.Is(err, app.ErrDiskFull): // as Redis says when it cannot persist
+		return "-MISCONF disk full, commands are refused until there is room\r\n"
 	case errors.Is(err, app.ErrStopped):
 		return "-ERR node is stopping\r\n"
 	}

@@ -20,6 +20,7 @@ type Disk struct {
 	locks  map[string]bool
 	trace  *Trace // nil: nothing is recorded
 	faults faults
+	power  power
 	gate   *Gate // nil: nobody is held back
 }
 

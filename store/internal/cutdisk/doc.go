@@ -20,5 +20,8 @@
 // What it never does. It orders nothing by itself: LevelDB's goroutines come to it as they run, unless a Gate holds them
 // back. It has no permissions, no links, and no renames between directories, for the store uses none.
 //
+// PowerFor has the disk itself lose power at an operation, for those whose user is to notice, and a Schedule runs calls of
+// a store so that LevelDB's goroutines come to it in an order that a seed says.
+//
 // Start with Disk, then cut.go for what is lost and level.go for LevelDB's view.
 package cutdisk

@@ -4,9 +4,6 @@ import (
 	"errors"
 	"io/fs"
 	"math/rand/v2"
-	"slices"
-	"strings"
-	"sync"
 	"syscall"
 )
 
@@ -18,6 +15,8 @@ type faults struct {
 	after int64 // operations until the first that fails, counted down
 	count int64 // how many fail from there on
 	seed  uint64
+	err   error
+	fills int64 // operations until the disk is full, counted down; 0: never
 	full  bool
 	room  int64 // bytes that files may still grow by, if full
 }
@@ -27,15 +26,31 @@ type faults struct {
 func (d *Disk) Fail(after, count int64, seed uint64) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.faults = faults{after: after, count: count, seed: seed, full: d.faults.full, room: d.faults.room}
+	d.faults = faults{after: after, count: count, seed: seed, err: ErrIO, full: d.faults.full, room: d.faults.room}
+}
+
+// Deny does the same with the error of a full disk, as a file system does that needs room for all that it does, or that
+// finds out about its want of room when it syncs.
+func (d *Disk) Deny(after, count int64, seed uint64) {
+	d.Fail(after, count, seed)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.faults.err = syscall.ENOSPC
 }
 
 // Fill leaves room for files to grow by so many bytes; then writes fail with ENOSPC, after a part of their bytes. What
-// is removed makes no room.
+// is removed, cut or replaced makes room at once.
 func (d *Disk) Fill(room int64) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.faults.full, d.faults.room = true, room
+}
+
+// FillAt fills the disk to its last byte before operation number after from now, counted from 1.
+func (d *Disk) FillAt(after int64) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.faults.fills = after
 }
 
 // Mend ends all troubles.
@@ -47,6 +62,9 @@ func (d *Disk) Mend() {
 
 // do does an operation if no trouble comes between. The disk is locked.
 func (d *Disk) do(o op) (int, error) {
+	if !d.power.draws() {
+		return 0, ErrPower
+	}
 	err := d.trouble(&o)
 	if err != nil && (o.kind != opWrite || len(o.data) == 0) && o.kind != opFailSync {
 		return 0, err
@@ -60,6 +78,11 @@ func (d *Disk) do(o op) (int, error) {
 // trouble returns why the operation fails, if it does, and makes it what it comes to then.
 func (d *Disk) trouble(o *op) error {
 	f := &d.faults
+	if f.fills > 0 {
+		if f.fills--; f.fills == 0 {
+			f.full, f.room = true, 0
+		}
+	}
 	if f.after > 0 {
 		f.after--
 	}
@@ -72,7 +95,7 @@ func (d *Disk) trouble(o *op) error {
 		case opSync:
 			o.kind, o.seed = opFailSync, rng.Uint64()
 		}
-		return &fs.PathError{Op: kindNames[o.kind], Path: d.path(o.node), Err: ErrIO}
+		return &fs.PathError{Op: kindNames[o.kind], Path: d.path(o.node), Err: f.err}
 	}
 	if f.full {
 		return d.fill(o)
@@ -82,13 +105,22 @@ func (d *Disk) trouble(o *op) error {
 
 func (d *Disk) fill(o *op) error {
 	var grows int64
-	switch size := d.nodes[o.node].now.size; o.kind {
+	n := d.nodes[o.node]
+	switch size := n.now.size; o.kind {
 	case opWrite:
 		grows = max(0, o.off+int64(len(o.data))-size)
 	case opAllocate:
 		grows = max(0, o.size-size)
-	case opCreate, opMkdir:
-		grows = 1 // a name takes some room too
+	case opTruncate:
+		grows = o.size - size
+	case opCreate:
+		grows = nameBytes - d.sizeOf(n.names[o.name])
+	case opMkdir:
+		grows = nameBytes
+	case opRename:
+		grows = -d.sizeOf(n.names[o.to])
+	case opRemove:
+		grows = -d.sizeOf(n.names[o.name])
 	}
 	if grows <= d.faults.room {
 		d.faults.room -= grows
@@ -101,51 +133,13 @@ func (d *Disk) fill(o *op) error {
 	return &fs.PathError{Op: kindNames[o.kind], Path: d.path(o.node), Err: syscall.ENOSPC}
 }
 
-// Gate holds back what LevelDB does beside its caller, so that a schedule can be chosen: writes and syncs of tables and
-// manifests. All else passes.
-type Gate struct {
-	mu      sync.Mutex
-	waiting []waiter
-}
+// nameBytes is the room that a name takes.
+const nameBytes = 1
 
-type waiter struct {
-	label string
-	pass  chan struct{}
-}
-
-// Hold puts a gate in front of the disk.
-func (d *Disk) Hold(g *Gate) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.gate = g
-}
-
-// wait returns when the gate lets the caller pass. The disk is not locked.
-func (d *Disk) wait(label string) {
-	d.mu.Lock()
-	g := d.gate
-	d.mu.Unlock()
-	if g == nil {
-		return
+// sizeOf returns the room that a file and its name take; 0 if there is none.
+func (d *Disk) sizeOf(id int) int64 {
+	if n := d.nodes[id]; n != nil {
+		return nameBytes + n.now.size
 	}
-	pass := make(chan struct{})
-	g.mu.Lock()
-	g.waiting = append(g.waiting, waiter{label, pass})
-	g.mu.Unlock()
-	<-pass
-}
-
-// Pass lets one of those who wait pass, and tells whether anybody waited. The choice is by choose, which gets their
-// number, and independent of the order in which they came.
-func (g *Gate) Pass(choose func(n int) int) bool {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if len(g.waiting) == 0 {
-		return false
-	}
-	slices.SortFunc(g.waiting, func(a, b waiter) int { return strings.Compare(a.label, b.label) })
-	i := choose(len(g.waiting))
-	close(g.waiting[i].pass)
-	g.waiting = slices.Delete(g.waiting, i, i+1)
-	return true
+	return 0
 }

@@ -56,7 +56,7 @@ func (d *Disk) Open(name string) (store.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &file{d: d, id: id}, nil
+	return &file{d: d, id: id, name: name}, nil
 }
 
 // Create makes an empty file, or empties the one of that name.
@@ -75,7 +75,7 @@ func (d *Disk) create(name string) (*file, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &file{d: d, id: id}, nil
+	return &file{d: d, id: id, name: name}, nil
 }
 
 // Rename gives a file another name in its directory.
@@ -188,9 +188,10 @@ func (d *Disk) LevelDB(dir string) (storage.Storage, error) {
 
 // file is an open file.
 type file struct {
-	d  *Disk
-	id int
-	at int64 // where Write writes
+	d    *Disk
+	id   int
+	name string // when it was opened
+	at   int64  // where Write writes
 }
 
 func (f *file) now() content { return f.d.nodes[f.id].now }
@@ -206,6 +207,7 @@ func (f *file) ReadAt(p []byte, at int64) (int, error) {
 }
 
 func (f *file) do(o op) error {
+	f.d.waitFor(f.name, o)
 	f.d.mu.Lock()
 	defer f.d.mu.Unlock()
 	o.node = f.id

@@ -2,6 +2,8 @@ package cutdisk
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 )
 
@@ -78,11 +80,20 @@ func (p *Player) BeforeSync() bool {
 }
 
 // Recent tells the last few operations played, and the next one, for people.
-func (p *Player) Recent() []string {
+func (p *Player) Recent() []string { return p.trace.recent(p.Disk, p.next) }
+
+// Recent tells the last few operations that were done to the disk, which is recorded, for people.
+func (d *Disk) Recent() []string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.trace.recent(d, len(d.trace.ops))
+}
+
+func (t *Trace) recent(d *Disk, next int) []string {
 	var lines []string
-	for i := max(0, p.next-8); i < min(len(p.trace.ops), p.next+1); i++ {
-		o := p.trace.ops[i]
-		line := fmt.Sprintf("%d: %s %s", i, kindNames[o.kind], p.Disk.path(o.node))
+	for i := max(0, next-8); i < min(len(t.ops), next+1); i++ {
+		o := t.ops[i]
+		line := fmt.Sprintf("%d: %s %s", i, kindNames[o.kind], d.path(o.node))
 		switch o.kind {
 		case opCreate, opMkdir, opRemove:
 			line += "/" + o.name
@@ -96,4 +107,30 @@ func (p *Player) Recent() []string {
 		lines = append(lines, line)
 	}
 	return slices.Clip(lines)
+}
+
+// Save writes all files into a directory of the system, for people to look at.
+func (d *Disk) Save(dir string) error {
+	for _, name := range d.Files() {
+		d.mu.Lock()
+		id, err := d.find(name)
+		var data []byte
+		if err == nil {
+			now := d.nodes[id].now
+			data = make([]byte, now.size)
+			now.read(data, 0)
+		}
+		d.mu.Unlock()
+		to := filepath.Join(dir, name)
+		if err == nil {
+			err = os.MkdirAll(filepath.Dir(to), 0o700)
+		}
+		if err == nil {
+			err = os.WriteFile(to, data, 0o600)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -1,0 +1,7 @@
+//go:build !race
+
+package outage
+
+const raceDetector = false
+
+const short = 120
