@@ -80,6 +80,43 @@ func (h *history) onFailingDisk(t *testing.T, name point, operations int, n *dis
 	return nil
 }
 
+// Each operation of the first Open may fail, and the power with it: what was done so far survives in part, and there is no
+// older manifest to fall back on.
+func TestOpenFailsAnywhere(t *testing.T) {
+	whole := cutdisk.New()
+	must(t, store.Init(storeDir, identity, onDisk(whole)))
+	good := whole.Kill()
+	trace := good.Record()
+	must(t, openOn(t, good).Close())
+	failed := 0
+	for after := int64(1); after <= int64(trace.Len()); after++ {
+		disk := whole.Kill()
+		disk.Fail(after, 1, uint64(after))
+		s, err := store.Open(storeDir, identity, onDisk(disk))
+		if err == nil { // nothing relies on that operation
+			_ = s.Close()
+			continue
+		}
+		failed++
+		seen := map[string]bool{}
+		for _, loss := range []cutdisk.Loss{cutdisk.Everything, cutdisk.Suffix, cutdisk.Prefix} {
+			for seed := range uint64(40) { // mostly the same few
+				image, fates := disk.Cut(loss, seed)
+				if seen[fates] {
+					continue
+				}
+				seen[fates] = true
+				if got := sequence(t, openOn(t, image)); got != 1 {
+					t.Fatalf("operation %d, %v lost: safety state %d, want 1", after, loss, got)
+				}
+			}
+		}
+	}
+	if failed < 20 {
+		t.Errorf("%d of %d operations of Open fail it", failed, trace.Len())
+	}
+}
+
 // until plays the history until a call fails, and returns how far it came. It fails if a call succeeds after one has
 // failed. A snapshot fails alone: the history goes on.
 func (h *history) until(c *schedule, n *diskFaults) (progress, error) {

@@ -3,6 +3,7 @@ package store
 import (
 	"errors"
 	"fmt"
+	"sync/atomic"
 
 	"github.com/syndtr/goleveldb/leveldb"
 	lerrors "github.com/syndtr/goleveldb/leveldb/errors"
@@ -67,7 +68,7 @@ func startLevel(fsys FS, dir string, o *opt.Options, check func(storage.Storage)
 	if err != nil {
 		return nil, err
 	}
-	stor := orderedStorage{bare, func() error { return fsys.SyncDir(dir) }}
+	stor := &orderedStorage{Storage: bare, syncDir: func() error { return fsys.SyncDir(dir) }}
 	if err := check(stor); err != nil {
 		return nil, joinClose(err, stor)
 	}
@@ -83,15 +84,26 @@ func startLevel(fsys FS, dir string, o *opt.Options, check func(storage.Storage)
 
 func (l *level) Close() error { return errors.Join(l.DB.Close(), l.storage.Close()) }
 
-// orderedStorage closes three holes through which LevelDB can lose an earlier write and keep a later one. It does not sync
+// orderedStorage closes four holes through which LevelDB can lose an earlier write and keep a later one. It does not sync
 // the directory of a new journal, so that a whole journal may vanish, and it closes a full journal without syncing it. It
-// syncs the directory of a new table only after the manifest that names it, so that the table alone may vanish.
+// syncs the directory of a new table only after the manifest that names it, so that the table alone may vanish. And when it
+// cannot name a new manifest durably it removes that, though the name may come to be durable.
 type orderedStorage struct {
 	storage.Storage
-	syncDir func() error
+	syncDir  func() error
+	manifest atomic.Pointer[storage.FileDesc] // which may be the one that CURRENT names; nil: there is no doubt
 }
 
-func (s orderedStorage) Create(fd storage.FileDesc) (storage.Writer, error) {
+func (s *orderedStorage) SetMeta(fd storage.FileDesc) error {
+	s.manifest.Store(&fd)
+	err := s.Storage.SetMeta(fd)
+	if err == nil {
+		s.manifest.Store(nil)
+	}
+	return err
+}
+
+func (s *orderedStorage) Create(fd storage.FileDesc) (storage.Writer, error) {
 	w, err := s.Storage.Create(fd)
 	if err != nil {
 		return nil, err
@@ -110,7 +122,10 @@ func (s orderedStorage) Create(fd storage.FileDesc) (storage.Writer, error) {
 }
 
 // Remove also syncs: an old journal with a torn end must not come back beside newer ones.
-func (s orderedStorage) Remove(fd storage.FileDesc) error {
+func (s *orderedStorage) Remove(fd storage.FileDesc) error {
+	if doubtful := s.manifest.Load(); doubtful != nil && *doubtful == fd {
+		return nil // the next Open removes it, if it is not the one
+	}
 	if err := s.Storage.Remove(fd); err != nil || fd.Type != storage.TypeJournal {
 		return err
 	}
