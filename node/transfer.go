@@ -37,7 +37,8 @@ type transfer struct {
 	floors []qc.Height // by peer: where its log begins, as it has told since the last transfer; 0: it has not
 
 	offers  [][]store.SnapshotMeta // by peer, each once. Bound: offersMax each
-	asked   qc.Ticks               // when the last question went out
+	asked   qc.Ticks               // when asking began
+	above   qc.Height              // what was asked for then
 	offered bool                   // an offer has come since
 	banned  [][32]byte             // roots of what was not what it was offered as, oldest first. Bound: bannedMax
 	// By peer: how many snapshots that it had offered came to nothing. A correct peer's may too, since it removes old ones.
@@ -183,7 +184,7 @@ func (t *transfer) deadline() (at qc.Ticks, ok bool) {
 
 // ask asks all for their snapshots.
 func (t *transfer) ask(w want) {
-	t.phase, t.asked, t.due, t.offered = transferAsking, t.now, t.now+askEvery, false
+	t.phase, t.asked, t.above, t.due, t.offered = transferAsking, t.now, w.applied, t.now+askEvery, false
 	clear(t.offers)
 	t.request(w)
 }
@@ -222,6 +223,15 @@ func (t *transfer) onOffer(from qc.NodeID, o *hotstuff.SnapshotOffer) {
 	if soon := t.now + chooseAfter; !t.offered || soon < t.due {
 		t.offered, t.due = true, soon
 	}
+	holders := 0
+	for _, of := range t.offers {
+		if slices.ContainsFunc(of, same) {
+			holders++
+		}
+	}
+	if holders > t.faults && meta.Height() > t.above { // an honest one among them: nothing better can come, and snapshots do not stay for ever
+		t.due = t.now
+	}
 }
 
 // candidate is a snapshot that is offered.
@@ -259,6 +269,11 @@ func (t *transfer) candidates(above qc.Height) (list []*candidate) {
 			c.failures = min(c.failures, t.failures[id])
 		}
 	}
+	for _, c := range list {
+		if c.holders > t.faults {
+			c.failures = 0 // an honest one offers it, whoever else does
+		}
+	}
 	return list
 }
 
@@ -277,7 +292,8 @@ func (t *transfer) choose(w want) {
 	}
 	if ripe := t.asked + qc.Ticks(min(best.failures, patienceMax))*askEvery; t.now < ripe {
 		t.due = min(ripe, t.now+askEvery)
-		t.request(w) // a question may be lost
+		clear(t.offers) // what was offered may be gone by then
+		t.request(w)
 		return
 	}
 	t.chosen, t.root = best.meta, best.root

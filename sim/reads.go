@@ -103,13 +103,8 @@ func (d reader) BatchesFrom(origin qc.NodeID, from blocktree.Cursor) iter.Seq2[*
 	return d.disk.BatchesFrom(origin, from)
 }
 
-// Snapshots implements node.Stored.
-func (d reader) Snapshots() []store.SnapshotMeta {
-	if d.err() != nil {
-		return nil
-	}
-	return d.disk.Snapshots()
-}
+// Snapshots implements node.Stored. The list was read when the store was opened.
+func (d reader) Snapshots() []store.SnapshotMeta { return d.disk.Snapshots() }
 
 // Floor implements node.Stored.
 func (d reader) Floor() qc.Height { return d.disk.Floor() }
