@@ -137,10 +137,10 @@ func probe(cfg config.Config) error {
 	switch {
 	case err == nil, errors.Is(err, fs.ErrNotExist):
 		return nil // the store says what its absence means
-	case errors.Is(err, syscall.EROFS), errors.Is(err, fs.ErrPermission):
+	case errors.Is(err, syscall.EROFS): // what was mounted, or named, is wrong
 		return config.Errorf("%s cannot be written: %w: make it writable, with all that is in it, for the user that runs hotstuffd", dir, err)
 	}
-	return fmt.Errorf("%s cannot be written: %w", dir, err)
+	return fmt.Errorf("%s cannot be written: %w: make it writable, with all that is in it, for the user that runs hotstuffd", dir, err)
 }
 
 // explainPort adds the mend to the error of a listener, if its port is in use.
