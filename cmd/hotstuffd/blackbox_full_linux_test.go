@@ -121,7 +121,7 @@ func TestNodeOutlivesAFullDisk(t *testing.T) {
 		t.Errorf("it has voted %v times since its disk is full", now-votes)
 	}
 
-	c.terminate(victim)
+	c.halt(victim)
 	c.start(victim)
 	if reason := c.awaitReadiness(victim, http.StatusServiceUnavailable); !strings.HasPrefix(reason, "not ready: disk full") {
 		t.Errorf("started again, it is not ready: %s", reason)
@@ -160,24 +160,6 @@ func TestNodeOutlivesAFullDisk(t *testing.T) {
 	if begins, ends := strings.Count(string(told), "disk full: this replica votes no more"), strings.Count(string(told), "the disk has room again"); begins != 2 || ends != 1 {
 		t.Errorf("its log tells %d times of a full disk, want once in each of two lives, and %d times of its end, want 1:\n%s", begins, ends, told)
 	}
-}
-
-// terminate ends a node in order, as an operator does.
-func (c *cluster) terminate(id int) {
-	c.t.Helper()
-	n := c.nodes[id]
-	if err := n.cmd.Process.Signal(syscall.SIGTERM); err != nil {
-		c.t.Fatal(err)
-	}
-	select {
-	case <-n.ended:
-	case <-time.After(patience):
-		c.t.Fatalf("node %d does not end", id)
-	}
-	if n.status != nil {
-		c.t.Error(n.epitaph())
-	}
-	c.nodes[id] = nil
 }
 
 // awaitReadiness waits until a node's /readyz answers with a status, and returns what it says.
