@@ -137,6 +137,8 @@ func probe(cfg config.Config) error {
 	switch {
 	case err == nil, errors.Is(err, fs.ErrNotExist):
 		return nil // the store says what its absence means
+	case errors.Is(err, syscall.ENOTDIR):
+		return fmt.Errorf("%s is not a directory: move the file away, or name another place in storage.dir", dir)
 	case errors.Is(err, syscall.EROFS): // what was mounted, or named, is wrong
 		return config.Errorf("%s cannot be written: %w: make it writable, with all that is in it, for the user that runs hotstuffd", dir, err)
 	}

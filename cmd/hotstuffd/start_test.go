@@ -152,5 +152,5 @@ func TestMachineFaultsEndWithStatus1(t *testing.T) {
 	}
 
 	wantOneLine(t, home, "HOTSTUFFD_STORAGE_DIR=bls.key", 1,
-		`$HOME/bls.key cannot be written: not a directory`)
+		`$HOME/bls.key is not a directory: move the file away, or name another place in storage.dir`)
 }
