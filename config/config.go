@@ -66,7 +66,8 @@ type Clients struct {
 
 // HTTP is the status, health, log and metrics server.
 type HTTP struct {
-	Listen string `mapstructure:"listen"` // TCP address; empty: none
+	Listen   string `mapstructure:"listen"`   // TCP address; empty: none
+	Profiles bool   `mapstructure:"profiles"` // also under /debug/pprof/: what the program spends its time and memory on
 }
 
 // Log is the operator's log, on standard error.

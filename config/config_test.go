@@ -67,6 +67,7 @@ func TestSettingsFromEachFormatAndTheEnvironment(t *testing.T) {
 			t.Setenv("HOTSTUFFD_PACEMAKER_HEARTBEAT", "3s")
 			t.Setenv("HOTSTUFFD_CLIENTS_MAX_PIPELINE", "9")
 			t.Setenv("HOTSTUFFD_HTTP_LISTEN", "")
+			t.Setenv("HOTSTUFFD_HTTP_PROFILES", "true")
 			home := newHome(t, file, settings)
 			c, _, _, err := config.Load(home)
 			if err != nil {
@@ -79,7 +80,7 @@ func TestSettingsFromEachFormatAndTheEnvironment(t *testing.T) {
 			want.Mempool.PeerBytes = 5 << 20
 			want.Mempool.PendingBytes = 1 << 20
 			want.Clients.MaxPipeline = 9
-			want.HTTP.Listen = ""
+			want.HTTP.Listen, want.HTTP.Profiles = "", true
 			if c != want {
 				t.Errorf("got  %+v\nwant %+v", c, want)
 			}
@@ -103,6 +104,10 @@ func TestWrongSettingsAreOneLineThatNamesTheMend(t *testing.T) {
 			`config.json: clients.max_pipeline = 3.9: want a whole number without quotes`},
 		{"text is no count", "config.toml", "[clients]\nmax_pipeline = \"12\"\n",
 			`config.toml: clients.max_pipeline = "12": want a whole number without quotes`},
+		{"text is no truth", "config.toml", "[http]\nprofiles = \"true\"\n",
+			`config.toml: http.profiles = "true": want true or false, without quotes`},
+		{"a number is no truth", "config.yaml", "http:\n  profiles: 1\n",
+			`config.yaml: http.profiles = 1: want true or false, without quotes`},
 		{"a number is no text", "config.yaml", "log:\n  level: 3\n",
 			`config.yaml: log.level = 3: wrong type, write it in quotes`},
 		{"size unit", "config.toml", "[mempool]\npeer_bytes = \"64 megs\"\n",
@@ -175,6 +180,7 @@ func TestWrongEnvironment(t *testing.T) {
 		{"HOTSTUFFD_X", "5s", `environment: unknown variable HOTSTUFFD_X: unset it`},
 		{"hotstuffd_log_level", "debug", `environment: unknown variable hotstuffd_log_level: did you mean HOTSTUFFD_LOG_LEVEL?`},
 		{"HOTSTUFFD_CLIENTS_MAX_PIPELINE", "12k", `environment: HOTSTUFFD_CLIENTS_MAX_PIPELINE = "12k": want a whole number`},
+		{"HOTSTUFFD_HTTP_PROFILES", "yes", `environment: HOTSTUFFD_HTTP_PROFILES = "yes": want true or false`},
 		{"HOTSTUFFD_LOG_LEVEL", "loud", `environment: HOTSTUFFD_LOG_LEVEL: log.level = "loud": want one of debug, info, warn, error`},
 	} {
 		t.Run(test.variable, func(t *testing.T) {

@@ -14,6 +14,7 @@ const (
 	count         // a whole number
 	size          // bytes: a whole number, or with a unit: "128KiB"
 	duration      // always with a unit: "100ms"
+	truth         // true or false
 )
 
 // settings lists every key with its kind: the leaves of Config, by their mapstructure names joined by dots.
@@ -39,6 +40,8 @@ func leaves(t reflect.Type, prefix string) map[string]kind {
 			found[key] = size
 		case field.Kind() == reflect.Int:
 			found[key] = count
+		case field.Kind() == reflect.Bool:
+			found[key] = truth
 		default:
 			found[key] = text
 		}

@@ -23,6 +23,11 @@ func parse(k kind, value any) (any, error) {
 		return parseWhole(value, `a number of bytes, or one with a unit: "64MiB"`)
 	case count:
 		return parseWhole(value, "a whole number without quotes")
+	case truth:
+		if b, ok := value.(bool); ok {
+			return b, nil
+		}
+		return nil, errors.New("want true or false, without quotes")
 	default:
 		if s, ok := value.(string); ok {
 			return s, nil
@@ -33,14 +38,19 @@ func parse(k kind, value any) (any, error) {
 
 // parseEnv reads the value of a setting from the environment, where everything is a string.
 func parseEnv(k kind, value string) (any, error) {
-	if k != count {
-		return parse(k, value)
-	}
-	n, err := strconv.Atoi(value)
-	if err != nil {
+	switch k {
+	case count:
+		if n, err := strconv.Atoi(value); err == nil {
+			return n, nil
+		}
 		return nil, errors.New("want a whole number")
+	case truth:
+		if value == "true" || value == "false" {
+			return value == "true", nil
+		}
+		return nil, errors.New("want true or false")
 	}
-	return n, nil
+	return parse(k, value)
 }
 
 func parseDuration(value any) (time.Duration, error) {

@@ -44,6 +44,7 @@ max_pipeline = {{.Clients.MaxPipeline}}     # commands of one connection under w
 
 [http]
 listen = "{{.HTTP.Listen}}" # /status /healthz /readyz /metrics /log; empty: none
+profiles = {{.HTTP.Profiles}} # true: also /debug/pprof/, what time and memory go into, for whoever can connect
 
 [log]
 level = "{{.Log.Level}}"  # debug, info, warn, error

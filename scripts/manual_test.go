@@ -37,7 +37,7 @@ func defaults(v reflect.Value, prefix string) map[string]string {
 			continue
 		}
 		found[key] = "`" + shown(key, value.Interface()) + "`"
-		if value.IsZero() {
+		if value.IsZero() && value.Kind() != reflect.Bool {
 			found[key] = "none"
 		}
 	}

@@ -91,7 +91,7 @@ func TestPowerCutsDuringRecovery(t *testing.T) {
 			t.Run(fmt.Sprint(seed), func(t *testing.T) {
 				t.Parallel()
 				r := record(t, 1000+seed, 40)
-				r.killEverywhere(t, ofCampaign[uint64](24, 150*thinner), 3, anywhere, &n)
+				r.killEverywhere(t, ofCampaign[uint64](60, 150*thinner), 3, anywhere, &n)
 			})
 		}
 	})

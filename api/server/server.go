@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/http/pprof"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -34,6 +35,7 @@ type Options struct {
 	Address    string                 // TCP host:port to listen on
 	Node       Node                   // what is shown
 	Version    string                 // of the program
+	Profiles   bool                   // also serve Go's profiles under /debug/pprof/
 	Collectors []prometheus.Collector // shown by /metrics beside those of Go and the process
 	Logger     *slog.Logger           // of broken connections; nil: none
 }
@@ -71,7 +73,7 @@ func Listen(o Options) (*Server, error) {
 		logger = slog.New(slog.DiscardHandler)
 	}
 	s.http = &http.Server{
-		Handler:        s.routes(registry),
+		Handler:        s.routes(registry, o.Profiles),
 		BaseContext:    func(net.Listener) context.Context { return ctx },
 		ErrorLog:       slog.NewLogLogger(logger.Handler(), slog.LevelDebug),
 		MaxHeaderBytes: headerBytesMax,
@@ -106,13 +108,18 @@ func (s *Server) Close() error {
 	return nil
 }
 
-func (s *Server) routes(registry *prometheus.Registry) http.Handler {
+func (s *Server) routes(registry *prometheus.Registry, profiles bool) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "alive\n") })
 	mux.HandleFunc("GET /readyz", s.ready)
 	mux.HandleFunc("GET /status", s.status)
 	mux.HandleFunc("GET /log", s.log)
 	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{MaxRequestsInFlight: scrapesMax, Timeout: requestTimeout}))
+	if profiles {
+		mux.HandleFunc("GET /debug/pprof/", pprof.Index)
+		mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
+		mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
+	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "no-store")
 		w.Header().Set("X-Content-Type-Options", "nosniff")

@@ -102,7 +102,13 @@ func (r *replica) Log(ctx context.Context, from uint64, follow bool, to server.L
 // serve starts a server for a replica and returns its base URL. Everything ends with the test.
 func serve(t *testing.T, r *replica, collectors ...prometheus.Collector) (*server.Server, string) {
 	t.Helper()
-	s, err := server.Listen(server.Options{Address: "127.0.0.1:0", Node: r, Version: "v1", Collectors: collectors})
+	return serveWith(t, server.Options{Node: r, Collectors: collectors})
+}
+
+func serveWith(t *testing.T, o server.Options) (*server.Server, string) {
+	t.Helper()
+	o.Address, o.Version = "127.0.0.1:0", "v1"
+	s, err := server.Listen(o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -199,6 +205,18 @@ func TestMetricsShowTheNodesOwn(t *testing.T) {
 	}
 	if _, err := server.Listen(server.Options{Address: "127.0.0.1:0", Node: newReplica(), Collectors: []prometheus.Collector{views, views}}); err == nil {
 		t.Error("two collectors of one metric were accepted")
+	}
+}
+
+// Profiles tell a stranger much and cost time: they are there for those who have asked for them.
+func TestProfilesAreThereWhenAskedFor(t *testing.T) {
+	_, base := serveWith(t, server.Options{Node: newReplica()})
+	if code, _ := get(t, base+"/debug/pprof/heap"); code != 404 {
+		t.Errorf("profiles without being asked for: status %d", code)
+	}
+	_, base = serveWith(t, server.Options{Node: newReplica(), Profiles: true})
+	if code, body := get(t, base+"/debug/pprof/goroutine?debug=1"); code != 200 || !strings.Contains(body, "goroutine profile: total ") {
+		t.Errorf("%d %q", code, body)
 	}
 }
 

@@ -79,7 +79,7 @@ func start(ctx context.Context, home string, stderr io.Writer) error {
 		parts = append(parts, serving(s.Serve, s.Close))
 	}
 	if cfg.HTTP.Listen != "" {
-		s, err := server.Listen(server.Options{Address: cfg.HTTP.Listen, Node: replica, Version: version(), Collectors: replica.Collectors(), Logger: logger})
+		s, err := server.Listen(server.Options{Address: cfg.HTTP.Listen, Node: replica, Version: version(), Profiles: cfg.HTTP.Profiles, Collectors: replica.Collectors(), Logger: logger})
 		if err != nil {
 			return explainPort(err, "http.listen", cfg.HTTP.Listen)
 		}
