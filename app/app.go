@@ -2,6 +2,7 @@ package app
 
 import (
 	"errors"
+	"time"
 
 	"github.com/hotstuffd/hotstuffd/app/session"
 )
@@ -45,6 +46,9 @@ type Request struct {
 	// order, end to end; it belongs to the callee. err is nil or one of the outcomes below, and then
 	// reply is nil. It is called on the replica's own goroutines and must not block.
 	Complete func(r *Request, reply []byte, err error)
+	// Taken and Executed are the engine's, which measures its stages: when it took the request in, and when the last of its
+	// operations was executed; zero if it was not. Executed may be read from Complete on.
+	Taken, Executed time.Time
 }
 
 // Local is an operation that is evaluated at this replica alone, at its position among the writes: a query, linearizable

@@ -66,7 +66,7 @@ func PayloadRoot(refs []BatchRef) [32]byte {
 		return [32]byte{}
 	}
 	level := make([][32]byte, len(refs))
-	var leaf []byte
+	leaf := make([]byte, 0, 128)
 	for i := range refs {
 		leaf = append(leaf[:0], 0)
 		leaf = appendRef(leaf, &refs[i])

@@ -72,18 +72,29 @@ type led struct {
 }
 
 func (c *Core) askLeader(v qc.View, parent *blocktree.Entry) qc.NodeID {
-	at, depth := parent, 0
-	return c.cfg.Leaders.Leader(v, func(d int) (pacemaker.Link, bool) {
-		if d < depth {
-			at, depth = parent, 0
-		}
-		for ; depth < d && at != nil; depth++ {
-			at = at.Parent()
-		}
-		if at == nil {
-			return pacemaker.Link{}, false
-		}
-		b := at.Block
-		return pacemaker.Link{View: b.View, Height: b.Height, Proposer: b.Proposer, Signers: b.Justify.Signers}, true
-	})
+	c.walk.from(parent)
+	return c.cfg.Leaders.Leader(v, c.branch)
+}
+
+// walk goes down a branch for the leader function, which mostly asks for one block after the other.
+type walk struct {
+	tip, at *blocktree.Entry
+	depth   int // of at below tip
+}
+
+func (w *walk) from(tip *blocktree.Entry) { w.tip, w.at, w.depth = tip, tip, 0 }
+
+// link is a pacemaker.Branch.
+func (w *walk) link(depth int) (pacemaker.Link, bool) {
+	if depth < w.depth {
+		w.from(w.tip)
+	}
+	for ; w.depth < depth && w.at != nil; w.depth++ {
+		w.at = w.at.Parent()
+	}
+	if w.at == nil {
+		return pacemaker.Link{}, false
+	}
+	b := w.at.Block
+	return pacemaker.Link{View: b.View, Height: b.Height, Proposer: b.Proposer, Signers: b.Justify.Signers}, true
 }

@@ -90,7 +90,9 @@ type Core struct {
 	shared     bool // our certificate for this view was broadcast
 	refused    bool // the last Payload for this view was empty although work waits
 	led        led
-	fetches    []fetch // wanted, highest view first. Bound: fetchesMax
+	walk       *walk
+	branch     pacemaker.Branch // walk.link: made once, for the leader is asked several times a view
+	fetches    []fetch          // wanted, highest view first. Bound: fetchesMax
 	asking     asking
 	peers      *peers.Peers // as sources of blocks
 	askedAt    []qc.Ticks   // when each peer was last asked for blocks; 0: it has answered
@@ -137,9 +139,12 @@ func New(cfg Config, rec Recovered, at Tick) (*Core, error) {
 		timeouts: make([]*qc.Timeout, n),
 		answered: make([]qc.Ticks, n),
 
+		walk: &walk{},
+
 		commits:     rec.Unnoted,
 		checkpoints: newCheckpoints(n, cfg.Limits, cfg.CheckpointLag, rec.Certified),
 	}
+	c.branch = c.walk.link
 	for _, b := range rec.Unstored {
 		c.out.Persist = append(c.out.Persist, BlockRecord{Block: b})
 	}

@@ -216,16 +216,24 @@ func (c *Core) trySum(view qc.View, block qc.BlockID) {
 	if len(c.sums) >= sumsMax || slices.Contains(c.sums, key) {
 		return
 	}
-	var votes []qc.Vote
+	count := 0
+	for _, held := range c.votes {
+		for i := range held {
+			if held[i].View == view && held[i].Block == block {
+				count++
+			}
+		}
+	}
+	if count < c.cfg.Committee.Quorum() {
+		return
+	}
+	votes := make([]qc.Vote, 0, count)
 	for _, held := range c.votes {
 		for _, v := range held {
 			if v.View == view && v.Block == block {
 				votes = append(votes, v)
 			}
 		}
-	}
-	if len(votes) < c.cfg.Committee.Quorum() {
-		return
 	}
 	c.sums = append(c.sums, key)
 	c.out.Verify = append(c.out.Verify, VerifyRequest{View: view, Block: block, Votes: votes})

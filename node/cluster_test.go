@@ -83,7 +83,7 @@ func (c *miscounter) Apply(at app.Moment, command, reply []byte) []byte {
 
 // cluster is replicas in this process over real QUIC on loopback and real stores on disk.
 type cluster struct {
-	t       *testing.T
+	t       testing.TB
 	dir     string
 	genesis *config.Genesis
 	secrets []*config.Secrets
@@ -94,7 +94,7 @@ type cluster struct {
 	storage func(i int, s *config.Storage) // nil: as it comes
 }
 
-func newCluster(t *testing.T, n int) *cluster {
+func newCluster(t testing.TB, n int) *cluster {
 	c := &cluster{t: t, dir: t.TempDir(), genesis: &config.Genesis{Name: "test", Leaders: config.LeadersRoundRobin, Limits: config.DefaultLimits(n)}, wrong: make(map[int]bool),
 		nodes: make([]*node.Node, n), cancel: make([]context.CancelFunc, n), done: make([]chan error, n)}
 	for i := range n {
@@ -130,7 +130,7 @@ func newCluster(t *testing.T, n int) *cluster {
 }
 
 // freeUDP returns a loopback address that was free a moment ago.
-func freeUDP(t *testing.T) string {
+func freeUDP(t testing.TB) string {
 	conn, err := net.ListenPacket("udp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

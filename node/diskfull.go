@@ -24,6 +24,7 @@ const reviveEvery = time.Second
 // disk makes those wait who meet a full disk, and takes the store back into use. One goroutine does that, run.
 type disk struct {
 	*store.Store
+	stages *stages
 	logger *slog.Logger
 	stop   <-chan struct{}
 	met    chan error // one slot: somebody has met a full disk
@@ -32,8 +33,8 @@ type disk struct {
 	over chan struct{} // set while somebody waits, and closed when the disk is full no more
 }
 
-func newDisk(s *store.Store, logger *slog.Logger, stop <-chan struct{}) *disk {
-	return &disk{Store: s, logger: logger, stop: stop, met: make(chan error, 1)}
+func newDisk(s *store.Store, stages *stages, logger *slog.Logger, stop <-chan struct{}) *disk {
+	return &disk{Store: s, stages: stages, logger: logger, stop: stop, met: make(chan error, 1)}
 }
 
 // why says in one line what a full disk is in want of.
@@ -119,7 +120,14 @@ func patiently[T any](d *disk, call func() (T, error)) (T, error) {
 
 // AppendBatches waits while the disk is full.
 func (d *disk) AppendBatches(batches []*mempool.Batch) error {
-	_, err := patiently(d, func() (struct{}, error) { return struct{}{}, d.Store.AppendBatches(batches) })
+	_, err := patiently(d, func() (struct{}, error) {
+		began := time.Now()
+		err := d.Store.AppendBatches(batches)
+		if err == nil {
+			d.stages.payloadSync.Observe(time.Since(began).Seconds())
+		}
+		return struct{}{}, err
+	})
 	return err
 }
 
@@ -147,8 +155,10 @@ type loopStore struct{ n *Node }
 // Append implements Store.
 func (s loopStore) Append(records []hotstuff.Record) error {
 	for {
+		began := time.Now()
 		err := s.n.store.Append(records)
 		if err == nil {
+			s.n.stages.sync.Observe(time.Since(began).Seconds())
 			return nil
 		}
 		if err = s.n.disk.outlast(err, s.n.ended, s.n.failure); err != nil {

@@ -21,6 +21,8 @@ type Edges struct {
 	// Refused is told the owner of a request that the application will not answer here, and why: app.ErrNotApplied,
 	// app.ErrUnknownOutcome, app.ErrBusy or app.ErrTooLarge.
 	Refused func(owner any, err error)
+	// Committed is told of each committed block, before it is handed on. It may be nil.
+	Committed func(*blocktree.Block)
 	// Dropped is told what was refused from a peer, and why. It may be nil.
 	Dropped func(hotstuff.Drop)
 }
@@ -300,6 +302,9 @@ func (d *Driver) perform(at hotstuff.Tick) (worked bool, err error) {
 	}
 	r := d.core.Ready()
 	for _, c := range r.Commit {
+		if d.edges.Committed != nil {
+			d.edges.Committed(c.Block)
+		}
 		d.pool.Committed(c.Block, c.Lanes)
 		d.load.committed(at.Now, c.Block.Payload)
 	}

@@ -31,6 +31,8 @@ type Machine struct {
 
 	watched mempool.Rejoin
 	seen    func() // nil, or called when watched is executed
+
+	answering func(*mempool.Batch, *app.Request) // nil, or called before a request is completed
 }
 
 // MachineConfig is what the state of a machine depends on beside the log: all of it is fixed by genesis.
@@ -57,6 +59,10 @@ func NewMachine(a app.Application, genesis *blocktree.Block, cfg MachineConfig) 
 // OnCheckpoint has due called after each block whose height is a multiple of MachineConfig.CheckpointEvery, by the goroutine
 // that applies, to Freeze the state. Call it before the first block.
 func (m *Machine) OnCheckpoint(due func()) { m.checkpoint = due }
+
+// OnAnswer has answering called of each request of this replica's when its last operation was executed, before it is
+// completed, with the batch that it was in. Call it before the first block.
+func (m *Machine) OnAnswer(answering func(*mempool.Batch, *app.Request)) { m.answering = answering }
 
 // Height returns the height of the last applied block.
 func (m *Machine) Height() qc.Height { return m.height }
@@ -137,6 +143,9 @@ func (m *Machine) applyOwn(b *mempool.Batch, spans []mempool.Span) {
 		}
 		for ; local < len(r.Locals); local++ {
 			reply = m.evaluate(&r.Locals[local], reply)
+		}
+		if m.answering != nil {
+			m.answering(b, r)
 		}
 		r.Complete(r, reply, nil)
 	}

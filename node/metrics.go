@@ -12,7 +12,7 @@ import (
 
 // Collectors returns the replica's metrics, for a prometheus registry of the caller's.
 func (n *Node) Collectors() []prometheus.Collector {
-	return []prometheus.Collector{metrics{n}, n.peers.dropped.counts, n.stalls, n.intervals.histogram}
+	return []prometheus.Collector{metrics{n}, n.peers.dropped.counts, n.stalls, n.intervals.histogram, n.stages.histograms}
 }
 
 // newStalls measures for how long checkpoints and snapshots keep commands waiting: freezing the state, and waiting for

@@ -47,12 +47,13 @@ type Node struct {
 	peers     *peers
 	executor  *executor
 	verifiers verifiers
-	sums      *worker[hotstuff.VerifyRequest]
+	sums      *worker[sumRequest]
 	payload   *payloadWriter
 	loads     *worker[blocktree.Digest]
 	snapshots *snapshots
 	start     time.Time
 
+	stages      *stages
 	stalls      prometheus.Histogram // of the executor, by checkpoints
 	intervals   intervals            // between commits
 	progress    published
@@ -76,6 +77,7 @@ type Node struct {
 func New(o Options) (_ *Node, err error) {
 	n := &Node{cfg: o.Config, self: o.Secrets.ID, application: o.Application, logger: o.Logger, inbox: newInbox(), start: time.Now(),
 		failure: make(chan error, 1), stop: make(chan struct{}), stopped: make(chan struct{}), stalls: newStalls(), intervals: newIntervals(), written: newWatermark(), admission: newAdmission(o.Config.Clients.Timeout)}
+	n.stages = newStages(n.self, n.start)
 	if n.logger == nil {
 		n.logger = slog.Default()
 	}
@@ -134,13 +136,13 @@ func (n *Node) connect(o Options, a Assembled, genesis *blocktree.Block, identit
 	wireLimits := WireLimits(o.Genesis)
 	dropped := newDropCounter(n.logger)
 	n.peers = &peers{inbox: n.inbox, verifiers: n.verifiers, committee: n.committee, identities: identities, limits: wireLimits,
-		dropped: dropped, logger: n.logger}
+		dropped: dropped, stages: n.stages, logger: n.logger}
 	var err error
 	if n.network, err = hsnet.Listen(netConfig(o, n.committee, identities, wireLimits, n.logger), n.peers); err != nil {
 		return err
 	}
-	t := transport{n.network, sentLog{n.self, n.logger}}
-	n.disk = newDisk(n.store, n.logger, n.stop)
+	t := transport{n.network, sentLog{n.self, n.logger}, n.stages}
+	n.disk = newDisk(n.store, n.stages, n.logger, n.stop)
 	n.peers.full = n.store.Full
 	holds, ticking := NewHolds(), func() qc.Ticks { return n.now().Now }
 	n.peers.server = &Server{Store: n.store, Reply: t.reply, Fail: n.failUnlessFull, Holds: holds, Now: ticking}
@@ -151,6 +153,7 @@ func (n *Node) connect(o Options, a Assembled, genesis *blocktree.Block, identit
 	machine := NewMachine(n.application, genesis, config)
 	WatchNonce(machine, a.Core, n.self, func(e NonceSeen) { n.inbox.answer(e) })
 	n.snapshots = newSnapshots(n.store, wireLimits, keeperConfig(o.Config.Storage), holds, ticking, n.inbox, n.logger, n.stop)
+	machine.OnAnswer(n.stages.executed)
 	machine.OnCheckpoint(func() {
 		began := time.Now()
 		n.snapshots.digestState(machine.Freeze(), nil)
@@ -169,13 +172,13 @@ func (n *Node) connect(o Options, a Assembled, genesis *blocktree.Block, identit
 	if err := n.snapshots.recover(a.Core.Certified()); err != nil {
 		return err
 	}
-	n.sums = newWorker[hotstuff.VerifyRequest]()
+	n.sums = newWorker[sumRequest]()
 	n.loads = newWorker[blocktree.Digest]()
 	n.payload = &payloadWriter{worker: newWorker[*mempool.Batch](), write: n.disk.AppendBatches,
 		done: func(b []*mempool.Batch) { n.inbox.answer(Synced{Batches: b}) }}
 	n.driver = NewDriver(a.Core, a.Pool, Edges{
 		Store: loopStore{n}, Transport: t, App: n.executor, Verifier: edgeVerifier{n}, Snapshots: takesOver(n.application, n.snapshots),
-		Refused: refuse, Dropped: func(x hotstuff.Drop) { dropped.add(x.From, x.Reason) },
+		Refused: refuse, Committed: n.stages.committed, Dropped: func(x hotstuff.Drop) { dropped.add(x.From, x.Reason) },
 	})
 	n.publish() // others may ask before the loop's first turn
 	return nil
@@ -192,11 +195,20 @@ func takesOver(a app.Application, s *snapshots) Snapshots {
 // edgeVerifier gives the loop's slow work to the workers.
 type edgeVerifier struct{ n *Node }
 
+// sumRequest is a sum to check, and when it was asked for.
+type sumRequest struct {
+	hotstuff.VerifyRequest
+	asked time.Time
+}
+
 // Sum implements Verifier.
-func (e edgeVerifier) Sum(r hotstuff.VerifyRequest) { e.n.sums.put(r) }
+func (e edgeVerifier) Sum(r hotstuff.VerifyRequest) { e.n.sums.put(sumRequest{r, time.Now()}) }
 
 // Sync implements Verifier.
-func (e edgeVerifier) Sync(b []*mempool.Batch) { e.n.payload.put(b...) }
+func (e edgeVerifier) Sync(b []*mempool.Batch) {
+	e.n.stages.closed(b)
+	e.n.payload.put(b...)
+}
 
 // Load implements Verifier.
 func (e edgeVerifier) Load(digests []blocktree.Digest) { e.n.loads.put(digests...) }
@@ -264,7 +276,11 @@ func (n *Node) runSums() error {
 			return nil
 		}
 		for _, r := range requests {
-			n.inbox.answer(Summed{n.verifiers.sum(r)})
+			sum := n.verifiers.sum(r.VerifyRequest)
+			if len(r.Checkpoints) == 0 {
+				n.stages.sum.Observe(time.Since(r.asked).Seconds())
+			}
+			n.inbox.answer(Summed{sum})
 		}
 	}
 }
@@ -388,6 +404,7 @@ func (n *Node) Submit(r *app.Request) error {
 	if err := n.admission.wait(n.stop); err != nil {
 		return err
 	}
+	n.stages.taken(r)
 	extra := 0
 	for i := range r.Locals {
 		extra += len(r.Locals[i].Query)
@@ -397,6 +414,10 @@ func (n *Node) Submit(r *app.Request) error {
 	}
 	return nil
 }
+
+// Replied takes from a front end how long after Request.Executed a reply was with its client's connection. Do and Query
+// have no connection: theirs is with the caller.
+func (n *Node) Replied(after time.Duration) { n.stages.reply.Observe(after.Seconds()) }
 
 // Do submits one command and waits for its result: the simplest way to use an embedded replica.
 // Expected errors: Submit's, ErrNotApplied, ErrUnknownOutcome, and ctx's, after which the outcome is unknown.
@@ -422,6 +443,9 @@ func (n *Node) do(ctx context.Context, r *app.Request) ([]byte, error) {
 	}
 	select {
 	case o := <-done:
+		if o.err == nil {
+			n.Replied(time.Since(r.Executed))
+		}
 		return o.reply, o.err
 	case <-ctx.Done():
 		return nil, ctx.Err()

@@ -3,6 +3,7 @@ package node
 import (
 	"log/slog"
 	"sync/atomic"
+	"time"
 
 	"github.com/hotstuffd/hotstuffd/api/wire"
 	"github.com/hotstuffd/hotstuffd/hotstuff"
@@ -24,6 +25,7 @@ type peers struct {
 	checkpoint atomic.Uint64
 	server     *Server
 	full       func() bool // the disk is full: the loop takes nothing in
+	stages     *stages
 	dropped    *dropCounter
 	logger     *slog.Logger
 }
@@ -73,13 +75,27 @@ func (p *peers) Frame(from qc.NodeID, class hsnet.Class, frame []byte) {
 		}
 		p.inbox.put(ReceivedBatch{From: from, Batch: batch}, len(m.Blob))
 	case hotstuff.Message:
-		verified, err := p.verifiers.verify(p.window(), from, m)
+		verified, err := p.verify(from, m)
 		if err != nil {
 			p.dropped.add(from, err)
 			return
 		}
 		p.inbox.put(Received{verified}, weightOf(m))
 	}
+}
+
+// verify checks a message, and observes how long a proposal's check took.
+func (p *peers) verify(from qc.NodeID, m hotstuff.Message) (hotstuff.Verified, error) {
+	proposal, ok := m.(*hotstuff.Proposal)
+	if !ok {
+		return p.verifiers.verify(p.window(), from, m)
+	}
+	began := time.Now()
+	verified, err := p.verifiers.verify(p.window(), from, m)
+	if err == nil {
+		p.stages.verified(proposal.Block, began)
+	}
+	return verified, err
 }
 
 // weightOf is what the large ones among messages count for the bound of the inbox: they come whether they were asked for or not.

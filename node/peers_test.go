@@ -4,6 +4,7 @@ import (
 	"crypto/ed25519"
 	"log/slog"
 	"testing"
+	"time"
 
 	"github.com/hotstuffd/hotstuffd/api/wire"
 	"github.com/hotstuffd/hotstuffd/blocktree"
@@ -46,7 +47,7 @@ func TestPeersAreServedWhileTheDiskIsFull(t *testing.T) {
 	var replies []any
 	p := &peers{inbox: newInbox(), committee: committee, identities: qc.Roster{public, public, public, public},
 		limits:  wire.Limits{Nodes: 4, BlockBatchesMax: 8, BatchBytesMax: 1 << 10, ResponseBlocksMax: 8, RequestDigestsMax: 8},
-		dropped: newDropCounter(slog.New(slog.DiscardHandler)), full: func() bool { return full },
+		dropped: newDropCounter(slog.New(slog.DiscardHandler)), stages: newStages(0, time.Now()), full: func() bool { return full },
 		server: &Server{Store: shelf{block: block}, Holds: NewHolds(), Now: func() qc.Ticks { return 0 }, Fail: func(err error) { t.Error(err) },
 			Reply: func(_ qc.NodeID, m any) bool { replies = append(replies, m); return true }}}
 	for _, full = range []bool{false, true} {

@@ -17,7 +17,7 @@ import (
 
 // bench is a driver of replica 0 on a real store, whose edges note what they are given, in order.
 type bench struct {
-	t      *testing.T
+	t      testing.TB
 	driver *node.Driver
 	verify *hotstuff.Verifier
 	did    []any // what was written, and the messages that left
@@ -25,7 +25,7 @@ type bench struct {
 	now    qc.Ticks
 }
 
-func newBench(t *testing.T, c *cluster, s *store.Store) *bench {
+func newBench(t testing.TB, c *cluster, s *store.Store) *bench {
 	t.Helper()
 	committee, err := qc.NewCommittee(c.genesis.Chain, c.genesis.Epoch, 4)
 	if err != nil {

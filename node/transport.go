@@ -26,18 +26,21 @@ func ClassOf(message any) hsnet.Class {
 type transport struct {
 	network *hsnet.Network
 	sent    sentLog
+	stages  *stages
 }
 
 // Send implements Transport.
 func (t transport) Send(to qc.NodeID, message any) {
 	t.sent.show(message) // first: a kill in between must not leave a vote that nobody knows of
 	t.network.Send(to, ClassOf(message), encode(message))
+	t.stages.sent(message)
 }
 
 // Broadcast implements Transport. The message is encoded once.
 func (t transport) Broadcast(message any) {
 	t.sent.show(message)
 	t.network.Broadcast(ClassOf(message), encode(message))
+	t.stages.broadcast(message)
 }
 
 // reply answers a peer's request on the stream that it waits on. It tells whether there was room.

@@ -121,6 +121,71 @@ func BenchmarkTC(b *testing.B) {
 	}
 }
 
+// remembered is a Cache without a bound.
+type remembered map[[32]byte]struct{}
+
+func (r remembered) Has(key [32]byte) bool { _, ok := r[key]; return ok }
+func (r remembered) Add(key [32]byte)      { r[key] = struct{}{} }
+
+// BenchmarkQC checks a certificate: warm, by a pairing, with its signers' lines and its message's hash remembered; cached, by
+// looking it up, as for one that came before.
+func BenchmarkQC(b *testing.B) {
+	for _, n := range []int{4, 31} {
+		w := blsWorld(b, n)
+		cert := w.quorumQC(b)
+		for name, cache := range map[string]qc.Cache{"warm": nil, "cached": remembered{}} {
+			b.Run(fmt.Sprintf("n=%d/%s", n, name), func(b *testing.B) {
+				v := qc.NewVerifier(w.committee, w.scheme, cache, w.genesis)
+				b.ReportAllocs()
+				for b.Loop() {
+					if err := v.QC(&cert); err != nil {
+						b.Fatal(err)
+					}
+				}
+			})
+		}
+	}
+}
+
+// quorumQC is a certificate of the first 2f+1.
+func (w *world) quorumQC(tb testing.TB) qc.QuorumCertificate {
+	var ids []qc.NodeID
+	for id := range qc.NodeID(w.committee.Quorum()) {
+		ids = append(ids, id)
+	}
+	return w.qc(tb, 1, blockA, ids...)
+}
+
+// What is checked in every view takes no more memory than it did: a certificate that is remembered takes none, and a pairing
+// check what the curve's library takes.
+func TestAllocationsOfAView(t *testing.T) {
+	for _, n := range []int{4, 31} {
+		for _, c := range []struct {
+			scheme          string
+			w               *world
+			cached, qc, sum float64
+		}{{"BLS", blsWorld(t, n), 0, 26, 31}, {"Mock", mockWorld(t, n), 0, 1, 6}} {
+			cert := c.w.quorumQC(t)
+			votes := c.w.votes(1, blockA, cert.Signers.Members()...)
+			bare, caching := c.w.verifier(), qc.NewVerifier(c.w.committee, c.w.scheme, remembered{}, c.w.genesis)
+			for _, m := range []struct {
+				what string
+				most float64
+				run  func() bool
+			}{
+				{"a certificate that is remembered", c.cached, func() bool { return caching.QC(&cert) == nil }},
+				{"a certificate", c.qc, func() bool { return bare.QC(&cert) == nil }},
+				{"the sum of a quorum's votes", c.sum, func() bool { made, _ := bare.CollectVotes(1, blockA, votes); return made != nil }},
+			} {
+				ok := true
+				if got := testing.AllocsPerRun(10, func() { ok = m.run() && ok }); got > m.most || !ok {
+					t.Errorf("%s, n=%d, %s: valid %v, with %v allocations, want at most %v", c.scheme, n, m.what, ok, got, m.most)
+				}
+			}
+		}
+	}
+}
+
 func BenchmarkMockSign(b *testing.B) {
 	w := mockWorld(b, 4)
 	msg := w.committee.VoteMessage(1, blockA)

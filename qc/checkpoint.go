@@ -52,7 +52,7 @@ func (v *Verifier) Checkpoint(c *CheckpointCertificate) error {
 // CollectCheckpoints makes a certificate of signatures of cp, as CollectVotes does of votes: sum first, check once, name
 // the bad signers only if that fails.
 func (v *Verifier) CollectCheckpoints(cp Checkpoint, signed []SignedCheckpoint) (cert *CheckpointCertificate, bad []NodeID) {
-	c := collection{v: v, msg: v.committee.CheckpointMessage(cp)}
+	c := v.collection(v.committee.CheckpointMessage(cp), len(signed))
 	seen := NewBitmap(v.committee.Size())
 	for i := range signed {
 		if s := &signed[i]; s.Checkpoint == cp {

@@ -15,7 +15,7 @@ func (v *Verifier) CollectVotes(view View, block BlockID, votes []Vote) (cert *Q
 	if view == 0 {
 		return nil, nil // genesis is not voted for
 	}
-	c := collection{v: v, msg: v.committee.VoteMessage(view, block)}
+	c := v.collection(v.committee.VoteMessage(view, block), len(votes))
 	seen := NewBitmap(v.committee.Size())
 	for i := range votes {
 		if vote := &votes[i]; vote.View == view && vote.Block == block {
@@ -36,6 +36,12 @@ type collection struct {
 	msg     []byte
 	signers []NodeID
 	sigs    []Signature // of signers, in their order
+}
+
+// collection returns an empty one, with room for as many signatures as the committee and those given may add.
+func (v *Verifier) collection(msg []byte, given int) collection {
+	room := min(given, v.committee.Size())
+	return collection{v: v, msg: msg, signers: make([]NodeID, 0, room), sigs: make([]Signature, 0, room)}
 }
 
 // add takes a signature by a member that is not seen yet.

@@ -82,6 +82,26 @@ func TestMetricsAreDocumented(t *testing.T) {
 	}
 }
 
+var stageName = regexp.MustCompile(`"([a-z_]+)": +&s\.`)
+
+// docs/operations.md has a row for every stage of a command's way that is measured.
+func TestStagesAreDocumented(t *testing.T) {
+	operations := documents(t)["docs/operations.md"]
+	text, err := os.ReadFile(filepath.Join(root, "node", "stages.go"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	stages := stageName.FindAllStringSubmatch(string(text), -1)
+	if len(stages) == 0 {
+		t.Error("no stage found in node/stages.go: mend the pattern in scripts/manual_test.go")
+	}
+	for _, m := range stages {
+		if !strings.Contains(operations, "\n| `"+m[1]+"` |") {
+			t.Errorf("docs/operations.md has no row for the stage %s: say from what moment to what moment it is measured, and where", m[1])
+		}
+	}
+}
+
 var goBlock = regexp.MustCompile("(?s)```go\n(.*?)```")
 
 // The Go code that the README shows is compiled and run: its lines stand in an example.

@@ -75,11 +75,12 @@ func checkpointCertificateToPB(c *qc.CheckpointCertificate) *pb.CheckpointCertif
 }
 
 func lanesToPB(lanes blocktree.Lanes) []*pb.Cursor {
-	list := make([]*pb.Cursor, len(lanes))
+	list, cursors := make([]*pb.Cursor, len(lanes)), make([]pb.Cursor, len(lanes))
 	for i := range lanes {
 		c := &lanes[i]
-		list[i] = &pb.Cursor{IncarnationRejoin: uint64(c.Incarnation.Rejoin), IncarnationStarts: c.Incarnation.Starts,
-			Seq: c.Seq, Last: c.Last[:]}
+		cursors[i].IncarnationRejoin, cursors[i].IncarnationStarts = uint64(c.Incarnation.Rejoin), c.Incarnation.Starts
+		cursors[i].Seq, cursors[i].Last = c.Seq, c.Last[:]
+		list[i] = &cursors[i]
 	}
 	return list
 }

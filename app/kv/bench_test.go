@@ -21,6 +21,41 @@ func BenchmarkSet(b *testing.B) {
 	}
 }
 
+// batchCommands is how many commands a batch of the next two has.
+const batchCommands = 128
+
+// applyBatch overwrites values of keys that are there, as one batch would.
+func applyBatch(s *kv.Store, commands [][]byte, reply []byte) []byte {
+	for _, c := range commands {
+		reply = s.Apply(app.Moment{}, c, reply)
+	}
+	return reply
+}
+
+// BenchmarkApplyBatch applies a batch of 128 SETs of 128 bytes; the unit is a batch.
+func BenchmarkApplyBatch(b *testing.B) {
+	s := newStore(b)
+	commands, reply := benchmarkSets(s)
+	b.ReportAllocs()
+	for i := 0; b.Loop(); i = (i + batchCommands) % (len(commands) - batchCommands) {
+		reply = applyBatch(s, commands[i:i+batchCommands], reply[:0])
+	}
+}
+
+// Writing over values of the same size, and reading, takes no memory.
+func TestCommandsAllocateNothing(t *testing.T) {
+	s := newStore(t)
+	commands, reply := benchmarkSets(s)
+	reply = applyBatch(s, commands[:batchCommands], reply)
+	if allocs := testing.AllocsPerRun(100, func() { reply = applyBatch(s, commands[:batchCommands], reply[:0]) }); allocs != 0 {
+		t.Errorf("a batch of %d SETs: %v allocations", batchCommands, allocs)
+	}
+	get := kv.AppendCommand(nil, kv.OpGet, []byte("key:000000000001"))
+	if allocs := testing.AllocsPerRun(100, func() { reply = s.Query(get, reply[:0]) }); allocs != 0 {
+		t.Errorf("a GET: %v allocations", allocs)
+	}
+}
+
 func BenchmarkGet(b *testing.B) {
 	s := newStore(b)
 	commands, reply := benchmarkSets(s)

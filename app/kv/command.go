@@ -41,7 +41,7 @@ type Command struct {
 	Op      Op
 	Arity   int  // number of words, the name included; -n: n or more
 	Write   bool // it may change the state, so it belongs into the log
-	Returns bool // a write whose reply may hold a value
+	Returns bool // a write whose reply may hold a value, see ReturnsValue
 	// Which words are keys: first, last (-1: the last word), and the step between them; 0: none.
 	FirstKey, LastKey, KeyStep int
 }
@@ -102,6 +102,13 @@ func Lookup(name []byte) (c *Command, ok bool) {
 // Takes says whether a command may have so many words, its name included.
 func (c *Command) Takes(words int) bool {
 	return words == c.Arity || c.Arity < 0 && words >= -c.Arity
+}
+
+// ReturnsValue says whether the reply to a write with so many words, its name included, may hold a value. SET's holds one
+// only if an option asks for it.
+func (c *Command) ReturnsValue(words int) bool {
+	const plainSet = 3
+	return c.Returns && (c.Op != OpSet || words > plainSet)
 }
 
 // ArityError is the error for a command with too few or too many words.

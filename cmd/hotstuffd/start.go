@@ -103,7 +103,7 @@ func redisConfig(cfg config.Config, g *config.Genesis, replica *node.Node, logge
 	return redis.Config{
 		Listen: cfg.Clients.Listen, Timeout: cfg.Clients.Timeout, MaxConnections: cfg.Clients.MaxConnections,
 		MaxValueBytes: cfg.Clients.MaxValueBytes, MaxPipeline: cfg.Clients.MaxPipeline, MaxRequestBytes: int(g.Limits.BatchBytesMax),
-		Info: func() []redis.InfoField { return info(replica.Status()) }, Logger: logger,
+		Replied: replica.Replied, Info: func() []redis.InfoField { return info(replica.Status()) }, Logger: logger,
 	}
 }
 

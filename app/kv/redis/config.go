@@ -19,8 +19,11 @@ type Config struct {
 	MaxPipeline     int // commands of one request
 	MaxRequestBytes int // of one request, and of one command as sent; at least MaxValueBytes and requestFrameBytes
 
-	Info   func() []InfoField // what INFO says besides; nil: nothing. Any goroutine may call it.
-	Logger *slog.Logger       // nil: silent
+	// Replied is told of each request how long after its execution its reply was with the connection; nil: nobody is. Any
+	// goroutine may call it.
+	Replied func(after time.Duration)
+	Info    func() []InfoField // what INFO says besides; nil: nothing. Any goroutine may call it.
+	Logger  *slog.Logger       // nil: silent
 }
 
 // InfoField is one line of INFO.

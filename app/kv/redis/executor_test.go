@@ -78,6 +78,8 @@ func (e *executor) run() {
 		reply := e.execute(r)
 		if fail != nil {
 			reply = nil
+		} else {
+			r.Executed = time.Now().Add(-time.Minute)
 		}
 		r.Complete(r, reply, fail)
 	}

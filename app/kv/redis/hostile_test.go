@@ -145,6 +145,22 @@ func TestRequestsKeepTheirLimits(t *testing.T) {
 	})
 }
 
+// A pipeline of plain SETs travels as one request: SET answers with a value only if it is asked to. Of several pipelines, for
+// one may come in two pieces.
+func TestPipelinesOfSetsAreOneRequest(t *testing.T) {
+	s, e := start(t, defaults())
+	c := dial(t, s)
+	for range 10 {
+		c.send(strings.Repeat(array("SET", "k", "v"), 64))
+		c.expect(strings.Repeat("+OK\r\n", 64))
+	}
+	e.set(func(e *executor) {
+		if e.mostCommands != 64 {
+			t.Errorf("at most %d of 64 SETs in one request", e.mostCommands)
+		}
+	})
+}
+
 // Small writes that answer with a large value must not add up to a reply without bound.
 func TestWritesThatAnswerWithValuesAreSpread(t *testing.T) {
 	s, e := start(t, defaults())

@@ -36,6 +36,35 @@ func TestOutcomesAreToldForEachCommand(t *testing.T) {
 	c.expect("+OK\r\n$1\r\n1\r\n")
 }
 
+// How long replies took is told of requests that were executed, once each: not of what the front end answers by itself, and
+// not of what failed.
+func TestRepliesAreTimed(t *testing.T) {
+	cfg := defaults()
+	told := make(chan time.Duration, 10)
+	cfg.Replied = func(after time.Duration) { told <- after }
+	s, e := start(t, cfg)
+	c := dial(t, s)
+	for _, fail := range []error{nil, app.ErrUnknownOutcome} {
+		e.set(func(e *executor) { e.fail = fail })
+		c.send(array("SET", "k", "1") + array("SET", "k", "2"))
+		c.line()
+		c.line()
+	}
+	c.send(array("PING"))
+	c.expect("+PONG\r\n")
+	select {
+	case after := <-told:
+		if after < time.Minute || after > 2*time.Minute {
+			t.Errorf("the reply to a request that was executed a minute ago took %v", after)
+		}
+	case <-time.After(10 * time.Second):
+		t.Fatal("nothing is told of a request that was executed and answered")
+	}
+	if n := len(told); n != 0 {
+		t.Errorf("%d more are told of", n)
+	}
+}
+
 // A request without an outcome in time is answered as unknown, in order. Its outcome comes later and is ignored, and its
 // memory is not used before: later requests are what they were.
 func TestTimeout(t *testing.T) {

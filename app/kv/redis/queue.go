@@ -55,6 +55,7 @@ type answer struct {
 	r        *request
 	commands int
 	expired  bool
+	executed time.Time // when, if it was
 }
 
 // answers takes from the queue's head what can be answered. rang says that the alarm did; alarm is when to set it to

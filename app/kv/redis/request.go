@@ -68,7 +68,7 @@ func (r *request) addWrite(c *kv.Command, size int, args [][]byte) {
 	r.Blob = kv.AppendCommand(r.Blob, c.Op, args...)
 	r.Count++
 	r.commands++
-	if c.Returns {
+	if c.ReturnsValue(1 + len(args)) {
 		r.valueReplies++
 	}
 }

@@ -63,7 +63,7 @@ func (c *conn) takeOnce(args [][]byte) (more bool) {
 	}
 	args = args[1:]
 	size := kv.CommandSize(args)
-	r, ok := c.requestFor(session.OnceSize(size), command.Returns)
+	r, ok := c.requestFor(session.OnceSize(size), command.ReturnsValue(1+len(args)))
 	if !ok {
 		return false
 	}
@@ -84,7 +84,7 @@ func (r *request) addOnce(id, seq uint64, c *kv.Command, size int, args [][]byte
 	r.Blob = kv.AppendCommand(r.Blob, c.Op, args...)
 	r.Count++
 	r.commands++
-	if c.Returns {
+	if c.ReturnsValue(1 + len(args)) {
 		r.valueReplies++
 	}
 }

@@ -18,7 +18,7 @@ func (c *conn) take(args [][]byte) (more bool) {
 	}
 	args = args[1:]
 	size := kv.CommandSize(args)
-	r, ok := c.requestFor(size, command.Returns)
+	r, ok := c.requestFor(size, command.ReturnsValue(1+len(args)))
 	if !ok {
 		return false
 	}

@@ -45,8 +45,9 @@ func (c *conn) write() {
 
 // reply sends answers, in as few writes as writeChunkBytes allows. out is lent as the buffer.
 func (c *conn) reply(out []byte, ready []answer) ([]byte, error) {
-	for _, a := range ready {
+	for i, a := range ready {
 		if !a.expired && a.r.err == nil {
+			ready[i].executed = a.r.Executed
 			reply := a.r.reply
 			if len(out) > 0 && len(out)+len(reply) > writeChunkBytes {
 				if err := c.transmit(out); err != nil {
@@ -74,6 +75,14 @@ func (c *conn) reply(out []byte, ready []answer) ([]byte, error) {
 		}
 	}
 	err := c.transmit(out)
+	if err == nil && c.server.cfg.Replied != nil {
+		now := time.Now()
+		for _, a := range ready {
+			if !a.executed.IsZero() {
+				c.server.cfg.Replied(now.Sub(a.executed))
+			}
+		}
+	}
 	if cap(out) > 2*writeChunkBytes {
 		out = nil
 	}

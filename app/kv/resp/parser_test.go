@@ -178,10 +178,31 @@ func FuzzParseInt(f *testing.F) {
 	})
 }
 
-// BenchmarkParse parses a pipeline of 64 SETs of 128 bytes; the unit is one command.
-func BenchmarkParse(b *testing.B) {
+// pipeline is 64 SETs of 128 bytes.
+func pipeline() []byte {
 	one := "*3\r\n$3\r\nSET\r\n$16\r\nkey:000000000001\r\n$128\r\n" + strings.Repeat("x", 128) + "\r\n"
-	stream := bytes.Repeat([]byte(one), 64)
+	return bytes.Repeat([]byte(one), 64)
+}
+
+// A parser that has seen a command of this size takes no memory for the next.
+func TestPipelinesAllocateNothing(t *testing.T) {
+	stream, p := pipeline(), resp.NewParser(limits)
+	if allocs := testing.AllocsPerRun(100, func() {
+		for rest := stream; len(rest) > 0; {
+			_, n, err := p.Next(rest)
+			if n == 0 || err != nil {
+				t.Fatal(n, err)
+			}
+			rest = rest[n:]
+		}
+	}); allocs != 0 {
+		t.Errorf("%v allocations", allocs)
+	}
+}
+
+// BenchmarkParse parses a pipeline; the unit is one command.
+func BenchmarkParse(b *testing.B) {
+	stream := pipeline()
 	p, rest := resp.NewParser(limits), stream
 	b.ReportAllocs()
 	for b.Loop() {
