@@ -28,7 +28,7 @@ type killing struct {
 
 // do does it, until ctx ends. Results are read after the load.
 func (k *killing) do(ctx context.Context) {
-	leader, height, err := k.leader(ctx)
+	leader, next, err := k.leader(ctx)
 	if err != nil {
 		k.err = err
 		return
@@ -41,23 +41,23 @@ func (k *killing) do(ctx context.Context) {
 	}
 	for _, n := range k.place.nodes {
 		if n.id != k.victim {
-			k.watch(ctx, n.http, height)
+			k.watch(ctx, n.http, next-1)
 			return
 		}
 	}
 }
 
-// leader finds a leader that lives: views of those that are dead are waited out.
-func (k *killing) leader(ctx context.Context) (leader benchNode, height uint64, err error) {
+// leader finds a leader that lives, and the height that comes next: views of those that are dead are waited out.
+func (k *killing) leader(ctx context.Context) (leader benchNode, next uint64, err error) {
 	for {
-		_, s, err := askStatus(ctx, k.place.nodes[0].http, strconv.FormatUint(height, 10))
+		_, s, err := askStatus(ctx, k.place.nodes[0].http, strconv.FormatUint(next, 10))
 		if err != nil {
 			return leader, 0, err
 		}
-		height = s.AppliedHeight + 1
+		next = s.AppliedHeight + 1
 		for _, n := range k.place.nodes {
 			if n.id == int(s.Leader) {
-				return n, height, nil
+				return n, next, nil
 			}
 		}
 	}

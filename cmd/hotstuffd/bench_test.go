@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"os"
@@ -8,6 +9,9 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
+
+	loader "github.com/hotstuffd/hotstuffd/cmd/internal/load"
 )
 
 // bench runs a benchmark in a process of its own, and returns its report. Its nodes' directory is gone afterwards.
@@ -150,6 +154,56 @@ func TestPrimitives(t *testing.T) {
 	for _, name := range strings.Fields("pairing_check_us sign_us sum_us ed25519_sign_us ed25519_verify_us sha256_us_per_mb fsync_us fdatasync_us quic_us_per_mb store_append_us") {
 		if figures[name] <= 0 {
 			t.Errorf("%s = %v", name, figures[name])
+		}
+	}
+}
+
+// Ctrl-C leaves neither nodes nor files behind.
+func TestInterruptedBench(t *testing.T) {
+	temp := t.TempDir()
+	c := daemon(t, "bench", "--duration", "1m")
+	c.Env = append(c.Env, "TMPDIR="+temp)
+	stderr, err := c.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	lines := bufio.NewScanner(stderr)
+	var all []process
+	last := ""
+	for lines.Scan() {
+		if last = lines.Text(); strings.HasSuffix(last, "3 of 4 nodes have it") {
+			dirs, err := filepath.Glob(filepath.Join(temp, "*", "testnet"))
+			if err != nil || len(dirs) != 1 {
+				t.Fatal(dirs, err)
+			}
+			all = recorded(t, dirs[0], 4)
+			if err := c.Process.Signal(os.Interrupt); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	_ = c.Wait() // with a status, which is looked at
+	if status := c.ProcessState.ExitCode(); status != 1 || last != "hotstuffd: interrupted" {
+		t.Errorf("status %d: %s", status, last)
+	}
+	wantGone(t, all)
+	if left, err := os.ReadDir(temp); err != nil || len(left) > 0 {
+		t.Errorf("left behind: %v, %v", left, err)
+	}
+}
+
+func TestLiveLineIsForTerminals(t *testing.T) {
+	second := loader.Second{Elapsed: 3 * time.Second, PerSecond: 1234.5, P50: 2 * time.Millisecond, P99: 30 * time.Millisecond, Errors: 7, Warmup: true}
+	for terminal, want := range map[bool]string{true: "\r\x1b[K  3 s  1234/s  p50 2.00 ms  p99 30.00 ms  7 errors  (warm-up)\r\x1b[K", false: ""} {
+		var out strings.Builder
+		line := liveLine{&screen{out: &out, terminal: terminal}}
+		line.show(second)
+		line.clear()
+		if out.String() != want {
+			t.Errorf("terminal %v: %q, want %q", terminal, out.String(), want)
 		}
 	}
 }
