@@ -178,7 +178,7 @@ func (f *benchFlags) measure(c *cobra.Command, p *place, o loader.Options) (*loa
 		killed = &killing{place: p}
 		o.Moments = append(o.Moments, loader.Moment{After: o.Warmup + o.Duration/2, Do: killed.do})
 	}
-	line := newLiveLine(c.ErrOrStderr())
+	line := newLiveLine(c.ErrOrStderr(), &o)
 	o.Live = line.show
 	result, err := loader.Run(c.Context(), o)
 	line.clear()

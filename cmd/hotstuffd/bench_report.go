@@ -34,6 +34,8 @@ func newBenchReport() *benchReport {
 
 // text writes the report for people.
 func (r *benchReport) text(out io.Writer) error {
+	first := r.Runs[0]
+	fmt.Fprintf(out, "%s; SETs of %d bytes on %d keys, %s\n\n", r.servers(), first.Payload, first.Keys, loop(first))
 	if err := loader.Text(out, r.Runs); err != nil {
 		return err
 	}
@@ -52,17 +54,25 @@ func (r *benchReport) text(out io.Writer) error {
 	return nil
 }
 
-// title and note stand over a picture.
-func (r *benchReport) title() (title, note string) {
-	title = fmt.Sprintf("%d nodes", r.Nodes)
+// servers says what the load was put on.
+func (r *benchReport) servers() string {
+	words := fmt.Sprintf("%d nodes", r.Nodes)
 	if len(r.Dead) > 0 {
-		title += fmt.Sprintf(", %d of them dead", len(r.Dead))
+		words += fmt.Sprintf(", %d of them dead", len(r.Dead))
 	}
-	loop := "closed loop, clients x pipeline"
-	if r.Runs[0].Rate > 0 {
-		loop = "open loop"
+	return words
+}
+
+func loop(r *loader.Result) string {
+	if r.Rate > 0 {
+		return "open loop"
 	}
-	return title, fmt.Sprintf("SETs of %d bytes   ·   %s   ·   %d cores   ·   hotstuffd %s", r.Runs[0].Payload, loop, r.Cores, r.Version)
+	return "closed loop, clients x pipeline"
+}
+
+// note stands under the title of a picture.
+func (r *benchReport) note() string {
+	return fmt.Sprintf("SETs of %d bytes   ·   %s   ·   %d cores   ·   hotstuffd %s", r.Runs[0].Payload, loop(r.Runs[0]), r.Cores, r.Version)
 }
 
 // benchFiles are what the report is written to. They are made before the load, whose result should not be lost for a name.
@@ -112,8 +122,7 @@ func (b *benchFiles) write(c *cobra.Command, r *benchReport) error {
 	if b.svg == nil {
 		return nil
 	}
-	title, note := r.title()
-	if err := errors.Join(loader.Picture(b.svg, title, note, r.Runs), b.svg.Close()); err != nil {
+	if err := errors.Join(loader.Picture(b.svg, r.servers(), r.note(), r.Runs), b.svg.Close()); err != nil {
 		return fmt.Errorf("--svg: %w", err)
 	}
 	fmt.Fprintf(c.ErrOrStderr(), "picture: %s\n", b.svg.Name())
@@ -127,9 +136,14 @@ func writeJSON(out io.Writer, value any) error {
 }
 
 // liveLine is what a terminal shows while a load runs.
-type liveLine struct{ screen *screen }
+type liveLine struct {
+	screen *screen
+	load   string // what is put on
+}
 
-func newLiveLine(out io.Writer) *liveLine { return &liveLine{newScreen(out)} }
+func newLiveLine(out io.Writer, o *loader.Options) *liveLine {
+	return &liveLine{newScreen(out), o.Load()}
+}
 
 func (l *liveLine) show(s loader.Second) {
 	if !l.screen.terminal {
@@ -139,7 +153,7 @@ func (l *liveLine) show(s loader.Second) {
 	if s.Warmup {
 		warm = "  (warm-up)"
 	}
-	fmt.Fprintf(l.screen.out, "\r\x1b[K%3.0f s  %.0f/s  p50 %.2f ms  p99 %.2f ms  %d errors%s", s.Elapsed.Seconds(), s.PerSecond, ms(s.P50), ms(s.P99), s.Errors, warm)
+	fmt.Fprintf(l.screen.out, "\r\x1b[K%s: %3.0f s  %.0f/s  p50 %.2f ms  p99 %.2f ms  %d errors%s", l.load, s.Elapsed.Seconds(), s.PerSecond, ms(s.P50), ms(s.P99), s.Errors, warm)
 }
 
 func (l *liveLine) clear() {

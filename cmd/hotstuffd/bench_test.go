@@ -72,7 +72,7 @@ func TestBenchOnARunningTestnet(t *testing.T) {
 		t.Fatalf("status %d %s", status, stderr)
 	}
 	lines := strings.Split(stdout, "\n")
-	for i, want := range []string{`^LOAD +COMMANDS +RATE +P50 ms`, `^100/s +20 +\d+/s +[\d.]+ `, `^200/s +40 +\d+/s +[\d.]+ `} {
+	for i, want := range []string{`^1 nodes; SETs of 128 bytes on 100000 keys, open loop$`, `^$`, `^LOAD +COMMANDS +RATE +P50 ms`, `^100/s +20 +\d+/s +[\d.]+ `, `^200/s +40 +\d+/s +[\d.]+ `} {
 		if !regexp.MustCompile(want).MatchString(lines[i]) {
 			t.Errorf("got %q, want %s", lines[i], want)
 		}
@@ -197,9 +197,9 @@ func TestInterruptedBench(t *testing.T) {
 
 func TestLiveLineIsForTerminals(t *testing.T) {
 	second := loader.Second{Elapsed: 3 * time.Second, PerSecond: 1234.5, P50: 2 * time.Millisecond, P99: 30 * time.Millisecond, Errors: 7, Warmup: true}
-	for terminal, want := range map[bool]string{true: "\r\x1b[K  3 s  1234/s  p50 2.00 ms  p99 30.00 ms  7 errors  (warm-up)\r\x1b[K", false: ""} {
+	for terminal, want := range map[bool]string{true: "\r\x1b[K2 x 8:   3 s  1234/s  p50 2.00 ms  p99 30.00 ms  7 errors  (warm-up)\r\x1b[K", false: ""} {
 		var out strings.Builder
-		line := liveLine{&screen{out: &out, terminal: terminal}}
+		line := liveLine{&screen{out: &out, terminal: terminal}, "2 x 8"}
 		line.show(second)
 		line.clear()
 		if out.String() != want {

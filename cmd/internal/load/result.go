@@ -62,10 +62,15 @@ func (r *recorder) result(o *Options, now int64) *Result {
 
 // Load names what was asked for.
 func (r *Result) Load() string {
-	if r.Rate > 0 {
-		return fmt.Sprintf("%d/s", r.Rate)
+	return (&Options{Rate: r.Rate, Clients: r.Clients, Pipeline: r.Pipeline}).Load()
+}
+
+// Load names what is asked for: commands a second, or clients and their pipeline.
+func (o *Options) Load() string {
+	if o.Rate > 0 {
+		return fmt.Sprintf("%d/s", o.Rate)
 	}
-	return fmt.Sprintf("%d x %d", r.Clients, r.Pipeline)
+	return fmt.Sprintf("%d x %d", o.Clients, o.Pipeline)
 }
 
 // Text writes a table of results, a line each.
