@@ -57,6 +57,9 @@ func (r *benchReport) text(out io.Writer) error {
 // servers says what the load was put on.
 func (r *benchReport) servers() string {
 	words := fmt.Sprintf("%d nodes", r.Nodes)
+	if r.Nodes == 1 {
+		words = "1 node"
+	}
 	if len(r.Dead) > 0 {
 		words += fmt.Sprintf(", %d of them dead", len(r.Dead))
 	}

@@ -72,7 +72,7 @@ func TestBenchOnARunningTestnet(t *testing.T) {
 		t.Fatalf("status %d %s", status, stderr)
 	}
 	lines := strings.Split(stdout, "\n")
-	for i, want := range []string{`^1 nodes; SETs of 128 bytes on 100000 keys, open loop$`, `^$`, `^LOAD +COMMANDS +RATE +P50 ms`, `^100/s +20 +\d+/s +[\d.]+ `, `^200/s +40 +\d+/s +[\d.]+ `} {
+	for i, want := range []string{`^1 node; SETs of 128 bytes on 100000 keys, open loop$`, `^$`, `^LOAD +COMMANDS +RATE +P50 ms`, `^100/s +20 +\d+/s +[\d.]+ `, `^200/s +40 +\d+/s +[\d.]+ `} {
 		if !regexp.MustCompile(want).MatchString(lines[i]) {
 			t.Errorf("got %q, want %s", lines[i], want)
 		}

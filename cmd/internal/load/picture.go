@@ -43,7 +43,7 @@ func Picture(out io.Writer, title, note string, results []*Result) error {
 		for _, m := range []float64{1, 2, 5} {
 			if v := ms * m; v <= high*1.001 {
 				c.Line("grid", plotLeft, y(v), plotLeft+plotWide, y(v))
-				c.Text("soft", "end", plotLeft-8, y(v)+4, strconv.FormatFloat(v, 'g', 4, 64)+" ms")
+				c.Text("soft", "end", plotLeft-8, y(v)+4, strconv.FormatFloat(math.Round(v*1e6)/1e6, 'f', -1, 64)+" ms")
 			}
 		}
 	}
