@@ -16,7 +16,7 @@ import (
 const stageMetric = "hotstuffd_stage_seconds"
 
 // way is the order in which stages are shown; those that it does not name come last.
-var way = []string{"batching", "push", "proposal", "qc_check", "sync", "vote", "sum", "commit", "apply", "reply"}
+var way = []string{"batching", "push", "payload_sync", "proposal", "qc_check", "sync", "vote", "sum", "commit", "apply", "reply"}
 
 // Stages are the histograms of stages, summed over replicas. The zero value is ready to use.
 type Stages struct {
