@@ -47,11 +47,14 @@ var architecture = []layer{
 	{pkg: "node", imports: "qc blocktree pacemaker hotstuff mempool app app/session config api/wire store net api/server", tests: "app/kv"},
 	{pkg: "sim", imports: "qc blocktree pacemaker hotstuff mempool app app/session app/kv config api/wire store net node"},
 	{pkg: "store/internal/outage", tests: "qc hotstuff mempool config store store/internal/cutdisk sim"},
-	{pkg: "sim/plan", imports: "qc blocktree config sim"},
+	{pkg: "sim/picture"},
+	{pkg: "sim/plan", imports: "qc blocktree config sim sim/picture"},
 	{pkg: "sim/mutants"},
 	{pkg: "sim/twins", imports: "qc blocktree pacemaker hotstuff"},
 	{pkg: "cmd/internal/witness"},
-	{pkg: "cmd/hotstuffd", imports: "qc app/kv app/kv/redis config store api/server node sim sim/plan", tests: "cmd/internal/witness"},
+	{pkg: "cmd/internal/load", imports: "app/kv/resp config sim/picture"},
+	{pkg: "cmd/internal/floor", imports: "qc blocktree hotstuff api/wire store net"},
+	{pkg: "cmd/hotstuffd", imports: "qc app/kv app/kv/redis config store api/server node sim sim/plan cmd/internal/load cmd/internal/floor", tests: "cmd/internal/witness"},
 	{pkg: "cmd/killtest", imports: "api/server cmd/internal/witness"},
 
 	{pkg: "scripts", tests: "config"},
@@ -155,6 +158,8 @@ var signing = []string{
 	"hotstuff/safety.go", // votes, timeouts and proposals, against the safety state
 	"mempool/own.go",     // batches, in the order of the own lane
 	"qc/identity.go",     // Ed25519 itself, for these two
+
+	"cmd/internal/floor/crypto.go", // measures what signing costs, with keys of no value
 }
 
 // Nothing is signed outside the safety rules (S10).

@@ -7,6 +7,7 @@
 //	hotstuffd inspect, hotstuffd verify   what a stopped replica has on disk, and whether it is sound
 //	hotstuffd snapshot export, import     a state in a file
 //	hotstuffd sim                         how a deployment of many replicas in many places would do
+//	hotstuffd bench                       a load on a cluster, and what it costs
 //
 // Errors are one line on standard error. The exit status is 0 for success, 2 when the operator can mend the cause by
 // editing settings or the command line, and 1 for everything else.

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -82,35 +81,14 @@ func newTestnet(t *testing.T, n int) (dir string, basePort int) {
 	return dir, basePort
 }
 
-// freePorts returns a base port whose ports for n nodes were free a moment ago. They lie below those that the kernel
-// gives to clients, one of which could otherwise take the port of a node while that node is down.
+// freePorts returns a base port whose ports for n nodes were free a moment ago.
 func freePorts(t *testing.T, n int) int {
 	t.Helper()
-	for base := 10000 + 300*(os.Getpid()%60); base < 32000; base += 10 * n {
-		if portsFree(base, n) {
-			return base
-		}
+	base, err := findPorts(n)
+	if err != nil {
+		t.Fatal(err)
 	}
-	t.Fatal("no free ports")
-	return 0
-}
-
-func portsFree(base, n int) bool {
-	for i := range n {
-		u, err := net.ListenPacket("udp", address(base, i, 0))
-		if err != nil {
-			return false
-		}
-		u.Close()
-		for service := 1; service <= 2; service++ {
-			l, err := net.Listen("tcp", address(base, i, service))
-			if err != nil {
-				return false
-			}
-			l.Close()
-		}
-	}
-	return true
+	return base
 }
 
 func address(base, node, service int) string {

@@ -20,7 +20,7 @@ func newRoot() *cobra.Command {
 	})
 	testnet := group("testnet", "Make and run a testnet on this machine")
 	testnet.AddCommand(newTestnetInit(), newTestnetUp(), newTestnetDown())
-	root.AddCommand(testnet, newStart(), newRejoin(), newStatus(), newLog(), newInspect(), newVerify(), newSnapshot(), newSim(), newVersion())
+	root.AddCommand(testnet, newStart(), newRejoin(), newStatus(), newLog(), newInspect(), newVerify(), newSnapshot(), newSim(), newBench(), newVersion())
 	return root
 }
 

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/hotstuffd/hotstuffd/qc"
+	"github.com/hotstuffd/hotstuffd/sim/picture"
 )
 
 // SVG draws the run: what clients saw over time, who led when and how it went, and a close-up of some views in a row.
@@ -52,7 +53,7 @@ func (d *drawing) tint(id qc.NodeID) string {
 
 // drawing is the picture while it grows downwards.
 type drawing struct {
-	strings.Builder
+	picture.Canvas
 	r      *Report
 	site   []int // of each replica
 	y      float64
@@ -63,69 +64,27 @@ func newDrawing(r *Report) *drawing {
 	return &drawing{r: r, site: r.o.Sites.place(r.Nodes), length: r.Seconds}
 }
 
-func (d *drawing) add(format string, args ...any) {
-	fmt.Fprintf(d, format+"\n", args...)
-}
-
-var escaper = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", `"`, "&quot;")
-
-func (d *drawing) text(class, anchor string, x, y float64, words string) {
-	d.add(`<text class="%s" text-anchor="%s" x="%s" y="%s">%s</text>`, class, anchor, num(x), num(y), escaper.Replace(words))
-}
-
-func (d *drawing) line(class string, x1, y1, x2, y2 float64) {
-	d.add(`<line class="%s" x1="%s" y1="%s" x2="%s" y2="%s"/>`, class, num(x1), num(y1), num(x2), num(y2))
-}
-
-func (d *drawing) rect(class string, x, y, width, height float64) {
-	d.add(`<rect class="%s" x="%s" y="%s" width="%s" height="%s"/>`, class, num(x), num(y), num(width), num(height))
-}
-
-// num writes a coordinate, to a tenth.
-func num(v float64) string {
-	return strconv.FormatFloat(math.Round(v*10)/10, 'f', -1, 64)
-}
-
-const style = `<style>
-.page { fill: #ffffff; } .text { fill: #1f2328; font-size: 13px; } .soft { fill: #59636e; font-size: 12px; } .head { fill: #1f2328; font-size: 15px; font-weight: 600; }
-.title { fill: #1f2328; font-size: 20px; font-weight: 600; } .grid { stroke: #d8dee4; stroke-width: 1; fill: none; } .axis { stroke: #8c959f; stroke-width: 1; fill: none; }
-.lane { fill: #f6f8fa; } .bar { fill: #54aeff; } .p50 { stroke: #0969da; stroke-width: 2; fill: none; } .p99 { stroke: #bc4c00; stroke-width: 2; fill: none; }
-.late { fill: #cf222e; } .dead { fill: #cf222e; font-size: 12px; } .vote { stroke: #6e7781; stroke-width: 1.1; fill: none; stroke-dasharray: 4 3; opacity: 0.85; }
-.send { stroke-width: 1.6; fill: none; } .zoom { fill: #54aeff; opacity: 0.25; } .commit { fill: #1a7f37; } .tag { fill: #ffffff; font-size: 11px; font-weight: 600; }
-@media (prefers-color-scheme: dark) {
-.page { fill: #0d1117; } .text, .head, .title { fill: #f0f6fc; } .soft { fill: #9198a1; } .grid { stroke: #2a313c; } .axis { stroke: #656c76; } .lane { fill: #151b23; }
-.bar { fill: #1f6feb; } .p50 { stroke: #4493f8; } .p99 { stroke: #f0883e; } .late, .dead { fill: #f85149; } .vote { stroke: #9198a1; } .commit { fill: #3fb950; }
-}
-</style>`
-
 // finish puts the page around what was drawn.
 func (d *drawing) finish() string {
-	height := d.y + 16
-	title := fmt.Sprintf("%d replicas for %s", d.r.Nodes, d.r.o.Duration)
-	return fmt.Sprintf(`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %s %s" role="img" aria-labelledby="title desc" font-family="ui-sans-serif, -apple-system, 'Segoe UI', Helvetica, Arial, 'DejaVu Sans', sans-serif">
-<title id="title">%s</title>
-<desc id="desc">Over time: commands answered in each second; their latency, median and 99th percentile; which site led each view, and which views timed out. Below, a close-up of some views in a row with their proposals, votes and commits.</desc>
-%s
-<rect class="page" width="%s" height="%s"/>
-%s</svg>
-`, num(pageWidth), num(height), title, style, num(pageWidth), num(height), d.String())
+	return d.Page(pageWidth, d.y+16, fmt.Sprintf("%d replicas for %s", d.r.Nodes, d.r.o.Duration),
+		"Over time: commands answered in each second; their latency, median and 99th percentile; which site led each view, and which views timed out. Below, a close-up of some views in a row with their proposals, votes and commits.")
 }
 
 func (d *drawing) heading() {
 	r := d.r
-	d.text("title", "start", 28, 40, fmt.Sprintf("%d replicas at %s, %s", r.Nodes, plural(r.Sites, "site"), deadWords(r)))
+	d.Text("title", "start", 28, 40, fmt.Sprintf("%d replicas at %s, %s", r.Nodes, plural(r.Sites, "site"), deadWords(r)))
 	load := ""
 	if r.Rate > 0 {
 		load = fmt.Sprintf("   ·   %d commands/s of %d bytes", r.Rate, r.Bytes)
 	}
-	d.text("soft", "start", 28, 62, fmt.Sprintf("%s%s   ·   leaders %s   ·   base_timeout %s   ·   seed %d",
+	d.Text("soft", "start", 28, 62, fmt.Sprintf("%s%s   ·   leaders %s   ·   base_timeout %s   ·   seed %d",
 		r.Source, load, r.Leaders, r.o.pacemaker().BaseTimeout, r.Seed))
 	c, b := r.Commands.Latency, r.Blocks
 	commands := "no command was answered"
 	if c.N > 0 {
 		commands = fmt.Sprintf("commands: p50 %.0f ms, p90 %.0f ms, p99 %.0f ms", c.P50, c.P90, c.P99)
 	}
-	d.text("text", "start", 28, 84, fmt.Sprintf("%s   ·   blocks: %.1f/s, %.0f ms from proposal to applied (p50)   ·   views: %.1f/s, %d of %d left by timeout",
+	d.Text("text", "start", 28, 84, fmt.Sprintf("%s   ·   blocks: %.1f/s, %.0f ms from proposal to applied (p50)   ·   views: %.1f/s, %d of %d left by timeout",
 		commands, b.PerSecond, b.Latency.P50, r.Views.PerSecond, r.Views.TimedOut, r.Views.Entered))
 	d.y = 96
 }
@@ -136,12 +95,12 @@ func (d *drawing) x(second float64) float64 { return plotLeft + plotWidth*second
 // panel begins a plot over the run's time, and returns its top.
 func (d *drawing) panel(title, note string, height float64) (top float64) {
 	top = d.y + panelGap - 8
-	d.text("head", "start", plotLeft, top-12, title)
-	d.text("soft", "end", plotRight, top-12, note)
-	step := niceStep(d.length, 12)
+	d.Text("head", "start", plotLeft, top-12, title)
+	d.Text("soft", "end", plotRight, top-12, note)
+	step := picture.NiceStep(d.length, 12)
 	for s := 0.0; s <= d.length+1e-9; s += step {
-		d.line("grid", d.x(s), top, d.x(s), top+height)
-		d.text("soft", "middle", d.x(s), top+height+16, num(s)+" s")
+		d.Line("grid", d.x(s), top, d.x(s), top+height)
+		d.Text("soft", "middle", d.x(s), top+height+16, picture.Num(s)+" s")
 	}
 	d.y = top + height + 18
 	return top
@@ -149,26 +108,7 @@ func (d *drawing) panel(title, note string, height float64) (top float64) {
 
 // scale draws the vertical axis from 0 to at least most, and returns what one unit is worth.
 func (d *drawing) scale(top, height, most float64, unit string) float64 {
-	step := niceStep(max(most, 1e-9), 4)
-	end := step * math.Ceil(max(most, 1e-9)/step-1e-9)
-	for v := 0.0; v <= end+step/1000; v += step {
-		y := top + height - height*v/end
-		d.line("grid", plotLeft, y, plotRight, y)
-		d.text("soft", "end", plotLeft-8, y+4, strconv.FormatFloat(v, 'f', -1, 64)+unit)
-	}
-	return height / end
-}
-
-// niceStep is 1, 2 or 5 times a power of ten, so that whole is at most so many steps.
-func niceStep(whole float64, steps int) float64 {
-	raw := whole / float64(steps)
-	power := math.Pow(10, math.Floor(math.Log10(raw)))
-	for _, m := range []float64{1, 2, 5} {
-		if m*power >= raw*(1-1e-9) {
-			return m * power
-		}
-	}
-	return 10 * power
+	return d.Scale(plotLeft, plotRight, top, height, most, unit)
 }
 
 // bySecond groups the answers by the second in which they came.
@@ -195,10 +135,10 @@ func (d *drawing) throughput() {
 	for s, g := range groups {
 		if h := unit * float64(len(g)); h > 0 {
 			x := d.x(float64(s))
-			d.rect("bar", x+wide*0.08, top+height-h, min(wide, plotRight-x)*0.84, h)
+			d.Rect("bar", x+wide*0.08, top+height-h, min(wide, plotRight-x)*0.84, h)
 		}
 	}
-	d.line("axis", plotLeft, top+height, plotRight, top+height)
+	d.Line("axis", plotLeft, top+height, plotRight, top+height)
 }
 
 func (d *drawing) latency() {
@@ -216,21 +156,15 @@ func (d *drawing) latency() {
 	}
 	unit := d.scale(top, height, most, " ms")
 	path := func(class string, of func(point) float64) {
-		var b strings.Builder
-		for i, p := range points {
-			verb := "L"
-			if i == 0 {
-				verb = "M"
-			}
-			b.WriteString(verb + num(d.x(min(p.s, d.length))) + " " + num(top+height-unit*of(p)))
+		var line []float64
+		for _, p := range points {
+			line = append(line, d.x(min(p.s, d.length)), top+height-unit*of(p))
 		}
-		if len(points) > 0 {
-			d.add(`<path class="%s" d="%s"/>`, class, b.String())
-		}
+		d.Path(class, line...)
 	}
 	path("p99", func(p point) float64 { return p.p99 })
 	path("p50", func(p point) float64 { return p.p50 })
-	d.line("axis", plotLeft, top+height, plotRight, top+height)
+	d.Line("axis", plotLeft, top+height, plotRight, top+height)
 	if len(points) > 0 {
 		d.legend(top+height+16, []string{"p50", "p99"}, []string{"median", "99th percentile"})
 	}
@@ -241,8 +175,8 @@ func (d *drawing) legend(y float64, classes, words []string) {
 	x := 28.0
 	for i := range classes {
 		yy := y - 90 + 20*float64(i)
-		d.line(classes[i], x, yy-4, x+18, yy-4)
-		d.text("soft", "start", x+24, yy, words[i])
+		d.Line(classes[i], x, yy-4, x+18, yy-4)
+		d.Text("soft", "start", x+24, yy, words[i])
 	}
 }
 
@@ -301,17 +235,17 @@ func (d *drawing) leaders() {
 	of := make([]int, d.r.Nodes)
 	for i, l := range lanes {
 		y := top + row*float64(i)
-		d.rect("lane", plotLeft, y+1, plotWidth, row-2)
-		d.add(`<rect fill="%s" x="28" y="%s" width="9" height="9" rx="2"/>`, colour(l.site), num(y+3))
-		d.text("text", "start", 43, y+11.5, l.name)
+		d.Rect("lane", plotLeft, y+1, plotWidth, row-2)
+		d.Add(`<rect fill="%s" x="28" y="%s" width="9" height="9" rx="2"/>`, colour(l.site), picture.Num(y+3))
+		d.Text("text", "start", 43, y+11.5, l.name)
 		switch {
 		case len(l.nodes) == 1 && l.dead == 0:
 		case len(l.nodes) == 1:
-			d.text("dead", "end", plotLeft-6, y+11.5, "dead")
+			d.Text("dead", "end", plotLeft-6, y+11.5, "dead")
 		case l.dead > 0:
-			d.text("dead", "end", plotLeft-6, y+11.5, fmt.Sprintf("%d−%d", len(l.nodes), l.dead))
+			d.Text("dead", "end", plotLeft-6, y+11.5, fmt.Sprintf("%d−%d", len(l.nodes), l.dead))
 		default:
-			d.text("soft", "end", plotLeft-6, y+11.5, strconv.Itoa(len(l.nodes)))
+			d.Text("soft", "end", plotLeft-6, y+11.5, strconv.Itoa(len(l.nodes)))
 		}
 		for _, id := range l.nodes {
 			of[id] = i
@@ -332,15 +266,15 @@ func (d *drawing) leaders() {
 		var path strings.Builder
 		y := top + row*float64(i)
 		for j := 0; j+1 < len(run); j += 2 {
-			wide := num(max(columnWide, run[j+1]-run[j]))
-			fmt.Fprintf(&path, "M%s %sh%sv%sh-%sz", num(run[j]), num(y+2), wide, num(row-4), wide)
+			wide := picture.Num(max(columnWide, run[j+1]-run[j]))
+			fmt.Fprintf(&path, "M%s %sh%sv%sh-%sz", picture.Num(run[j]), picture.Num(y+2), wide, picture.Num(row-4), wide)
 		}
 		if path.Len() > 0 {
-			d.add(`<path fill="%s" d="%s"/>`, colour(lanes[i].site), path.String())
+			d.Add(`<path fill="%s" d="%s"/>`, colour(lanes[i].site), path.String())
 		}
 	}
 	d.timeouts(top+row*float64(len(lanes)), row)
-	d.line("axis", plotLeft, top+height, plotRight, top+height)
+	d.Line("axis", plotLeft, top+height, plotRight, top+height)
 	d.zoomed(top, height)
 }
 
@@ -357,9 +291,9 @@ func extend(run []float64, from, to float64) []float64 {
 
 // timeouts marks when views ended by timeouts.
 func (d *drawing) timeouts(y, row float64) {
-	d.text("dead", "start", 43, y+11.5, "timed out")
-	d.add(`<rect class="late" x="28" y="%s" width="9" height="9" rx="2"/>`, num(y+3))
-	d.text("dead", "end", plotLeft-6, y+11.5, strconv.Itoa(d.r.Views.TimedOut))
+	d.Text("dead", "start", 43, y+11.5, "timed out")
+	d.Add(`<rect class="late" x="28" y="%s" width="9" height="9" rx="2"/>`, picture.Num(y+3))
+	d.Text("dead", "end", plotLeft-6, y+11.5, strconv.Itoa(d.r.Views.TimedOut))
 	var run []float64
 	for v := range d.r.w.views {
 		if d.r.w.timedOut(v) {
@@ -368,6 +302,6 @@ func (d *drawing) timeouts(y, row float64) {
 		}
 	}
 	for j := 0; j+1 < len(run); j += 2 {
-		d.rect("late", run[j], y+2, run[j+1]-run[j], row-4)
+		d.Rect("late", run[j], y+2, run[j+1]-run[j], row-4)
 	}
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/hotstuffd/hotstuffd/qc"
 	"github.com/hotstuffd/hotstuffd/sim"
+	"github.com/hotstuffd/hotstuffd/sim/picture"
 )
 
 // closeUpViews are shown in a row: the first one's block is committed by the certificate of the third, which the fourth's
@@ -65,7 +66,7 @@ func (w *watch) regular(first qc.View) bool {
 func (d *drawing) zoomed(top, height float64) {
 	if c, ok := d.r.w.stretch(); ok {
 		x := d.x(d.seconds(c.from))
-		d.rect("zoom", x, top-2, max(3, d.x(d.seconds(c.to))-x), height+4)
+		d.Rect("zoom", x, top-2, max(3, d.x(d.seconds(c.to))-x), height+4)
 	}
 }
 
@@ -75,29 +76,29 @@ func (d *drawing) closeUp() {
 	c, ok := d.r.w.stretch()
 	top := d.y + panelGap
 	if !ok {
-		d.text("head", "start", plotLeft, top-12, "Close-up")
-		d.text("soft", "start", plotLeft, top+8, fmt.Sprintf("Between %s and the end there were no %d views in a row without a timeout.", num(zoomAt*d.length)+" s", closeUpViews))
+		d.Text("head", "start", plotLeft, top-12, "Close-up")
+		d.Text("soft", "start", plotLeft, top+8, fmt.Sprintf("Between %s and the end there were no %d views in a row without a timeout.", picture.Num(zoomAt*d.length)+" s", closeUpViews))
 		d.y = top + 20
 		return
 	}
 	height := row*float64(len(c.ids)-1) + 2*inset
-	d.text("head", "start", plotLeft, top-12, fmt.Sprintf("Close-up: views %d to %d, from %s s", c.first, c.first+closeUpViews-1, num(d.seconds(c.from))))
-	d.text("soft", "end", plotRight, top-12, "milliseconds since the first proposal; the shaded stretch above")
+	d.Text("head", "start", plotLeft, top-12, fmt.Sprintf("Close-up: views %d to %d, from %s s", c.first, c.first+closeUpViews-1, picture.Num(d.seconds(c.from))))
+	d.Text("soft", "end", plotRight, top-12, "milliseconds since the first proposal; the shaded stretch above")
 	span := milliseconds(c.to - c.from)
 	x := func(t qc.Ticks) float64 { return plotLeft + 16 + (plotWidth-16)*float64(t-c.from)/float64(c.to-c.from) }
-	step := niceStep(span, 10)
+	step := picture.NiceStep(span, 10)
 	for ms := 0.0; ms <= span; ms += step {
 		at := plotLeft + 16 + (plotWidth-16)*ms/span
-		d.line("grid", at, top, at, top+height)
-		d.text("soft", "middle", at, top+height+16, num(ms)+" ms")
+		d.Line("grid", at, top, at, top+height)
+		d.Text("soft", "middle", at, top+height+16, picture.Num(ms)+" ms")
 	}
 	y := make(map[qc.NodeID]float64)
 	for i, id := range c.ids {
 		y[id] = top + inset + row*float64(i)
-		d.line("axis", plotLeft, y[id], plotRight, y[id])
-		d.text("text", "end", plotLeft-10, y[id]+1, fmt.Sprintf("n%d", id))
+		d.Line("axis", plotLeft, y[id], plotRight, y[id])
+		d.Text("text", "end", plotLeft-10, y[id]+1, fmt.Sprintf("n%d", id))
 		if d.r.Sites > 1 {
-			d.text("soft", "end", plotLeft-10, y[id]+15, d.r.o.Sites.Names[d.site[id]])
+			d.Text("soft", "end", plotLeft-10, y[id]+15, d.r.o.Sites.Names[d.site[id]])
 		}
 	}
 	d.messages(c, x, y)
@@ -114,20 +115,20 @@ func (d *drawing) messages(c closeUp, x func(qc.Ticks) float64, y map[qc.NodeID]
 	}
 	for _, m := range d.r.w.arrows {
 		if within(m, sim.KindVote) {
-			d.line("vote", x(m.Sent), y[m.From], x(m.Arrives), y[m.To])
+			d.Line("vote", x(m.Sent), y[m.From], x(m.Arrives), y[m.To])
 		}
 	}
 	for _, m := range d.r.w.arrows {
 		if within(m, sim.KindProposal) {
-			d.add(`<line class="send" stroke="%s" x1="%s" y1="%s" x2="%s" y2="%s"/>`,
-				d.tint(m.From), num(x(m.Sent)), num(y[m.From]), num(x(m.Arrives)), num(y[m.To]))
-			d.add(`<circle fill="%s" cx="%s" cy="%s" r="2.4"/>`, d.tint(m.From), num(x(m.Arrives)), num(y[m.To]))
+			d.Add(`<line class="send" stroke="%s" x1="%s" y1="%s" x2="%s" y2="%s"/>`,
+				d.tint(m.From), picture.Num(x(m.Sent)), picture.Num(y[m.From]), picture.Num(x(m.Arrives)), picture.Num(y[m.To]))
+			d.Add(`<circle fill="%s" cx="%s" cy="%s" r="2.4"/>`, d.tint(m.From), picture.Num(x(m.Arrives)), picture.Num(y[m.To]))
 		}
 	}
 	for _, m := range d.r.w.marks {
 		if at, shown := y[m.id]; shown && m.view >= c.first && m.view < c.first+closeUpViews && m.at <= c.to {
 			px := x(m.at)
-			d.add(`<path class="commit" d="M%s %sl6 6l-6 6l-6 -6z"/>`, num(px), num(at-6))
+			d.Add(`<path class="commit" d="M%s %sl6 6l-6 6l-6 -6z"/>`, picture.Num(px), picture.Num(at-6))
 		}
 	}
 	for v := c.first; v < c.first+closeUpViews; v++ {
@@ -138,22 +139,22 @@ func (d *drawing) messages(c closeUp, x func(qc.Ticks) float64, y map[qc.NodeID]
 		word := fmt.Sprint(v)
 		wide := 12 + 7*float64(len(word))
 		px, py := x(n.proposed), y[n.leader]
-		d.add(`<rect fill="%s" x="%s" y="%s" width="%s" height="18" rx="4"/>`, d.tint(n.leader), num(px-wide/2), num(py-9), num(wide))
-		d.text("tag", "middle", px, py+4, word)
+		d.Add(`<rect fill="%s" x="%s" y="%s" width="%s" height="18" rx="4"/>`, d.tint(n.leader), picture.Num(px-wide/2), picture.Num(py-9), picture.Num(wide))
+		d.Text("tag", "middle", px, py+4, word)
 	}
 }
 
 func (d *drawing) closeUpKey(first string, y float64) {
 	x := plotLeft
-	d.add(`<rect fill="%s" x="%s" y="%s" width="22" height="14" rx="4"/>`, first, num(x), num(y-11))
-	d.text("soft", "start", x+30, y, "a view's proposal leaves, with the certificate of the one before")
+	d.Add(`<rect fill="%s" x="%s" y="%s" width="22" height="14" rx="4"/>`, first, picture.Num(x), picture.Num(y-11))
+	d.Text("soft", "start", x+30, y, "a view's proposal leaves, with the certificate of the one before")
 	x += 396
-	d.add(`<line class="send" stroke="%s" x1="%s" y1="%s" x2="%s" y2="%s"/>`, first, num(x), num(y-4), num(x+24), num(y-4))
-	d.text("soft", "start", x+32, y, "proposal")
+	d.Add(`<line class="send" stroke="%s" x1="%s" y1="%s" x2="%s" y2="%s"/>`, first, picture.Num(x), picture.Num(y-4), picture.Num(x+24), picture.Num(y-4))
+	d.Text("soft", "start", x+32, y, "proposal")
 	x += 112
-	d.line("vote", x, y-4, x+24, y-4)
-	d.text("soft", "start", x+32, y, "vote, to the next leader")
+	d.Line("vote", x, y-4, x+24, y-4)
+	d.Text("soft", "start", x+32, y, "vote, to the next leader")
 	x += 196
-	d.add(`<path class="commit" d="M%s %sl6 6l-6 6l-6 -6z"/>`, num(x+6), num(y-10))
-	d.text("soft", "start", x+18, y, "block committed and applied")
+	d.Add(`<path class="commit" d="M%s %sl6 6l-6 6l-6 -6z"/>`, picture.Num(x+6), picture.Num(y-10))
+	d.Text("soft", "start", x+18, y, "block committed and applied")
 }
