@@ -28,6 +28,14 @@ type Describer interface {
 	Describe(command []byte) string
 }
 
+// Foreseer is an Application that wants to know what comes: with a state that is larger than a processor's caches it can
+// fetch what many commands need at once, instead of waiting for memory at each.
+type Foreseer interface {
+	// Foresee is told commands that Apply gets next, in this order. It changes nothing that another method shows, and must
+	// accept any bytes. It must not keep commands.
+	Foresee(commands [][]byte)
+}
+
 // Moment is where in the log a command stands.
 type Moment struct {
 	Height uint64 // of the block

@@ -23,6 +23,7 @@ type Machine struct {
 	weight   uint64             // bytes of the log since genesis, about
 	broken   bool               // a restoration has failed: the state is nobody's
 	scratch  []byte
+	ahead    ahead
 
 	checkpoint func() // nil, or called at each checkpoint
 	sessions   *session.Table
@@ -53,7 +54,8 @@ type Applied struct {
 
 // NewMachine returns a machine on an application that stands at genesis.
 func NewMachine(a app.Application, genesis *blocktree.Block, cfg MachineConfig) *Machine {
-	return &Machine{cfg: cfg, app: a, block: genesis.ID(), lanes: make(blocktree.Lanes, cfg.Nodes), sessions: session.NewTable(cfg.Sessions)}
+	return &Machine{cfg: cfg, app: a, ahead: newAhead(a), block: genesis.ID(), lanes: make(blocktree.Lanes, cfg.Nodes),
+		sessions: session.NewTable(cfg.Sessions)}
 }
 
 // OnCheckpoint has due called after each block whose height is a multiple of MachineConfig.CheckpointEvery, by the goroutine
@@ -112,7 +114,9 @@ func (m *Machine) follow(e mempool.Execution) {
 // applyForeign executes commands whose results another replica's client gets.
 func (m *Machine) applyForeign(b *mempool.Batch) {
 	rest := b.Blob
+	m.ahead.begin()
 	for {
+		m.ahead.look(rest)
 		command, after, ok := mempool.NextCommand(rest)
 		if !ok {
 			return
@@ -126,6 +130,7 @@ func (m *Machine) applyForeign(b *mempool.Batch) {
 // is what makes them linearizable.
 func (m *Machine) applyOwn(b *mempool.Batch, spans []mempool.Span) {
 	rest := b.Blob
+	m.ahead.begin()
 	for _, s := range spans {
 		r := s.Owner.(*app.Request)
 		var reply []byte
@@ -137,6 +142,7 @@ func (m *Machine) applyOwn(b *mempool.Batch, spans []mempool.Span) {
 			if i == s.Count {
 				break
 			}
+			m.ahead.look(rest)
 			var command mempool.Command
 			command, rest, _ = mempool.NextCommand(rest)
 			reply = m.execute(command, r.Words, reply)

@@ -21,6 +21,27 @@ func BenchmarkSet(b *testing.B) {
 	}
 }
 
+// BenchmarkSetForeseen does the same, and tells the store of 64 commands before it gets them, as a replica does.
+func BenchmarkSetForeseen(b *testing.B) {
+	s := newStore(b)
+	commands, reply := benchmarkSets(s)
+	next := make([][]byte, 64)
+	b.ReportAllocs()
+	i, at := uint32(0), len(next)
+	for b.Loop() {
+		if at == len(next) {
+			for at = range next {
+				i = i*1664525 + 1013904223
+				next[at] = commands[i>>8%uint32(len(commands))]
+			}
+			s.Foresee(next)
+			at = 0
+		}
+		reply = s.Apply(app.Moment{}, next[at], reply[:0])
+		at++
+	}
+}
+
 // batchCommands is how many commands a batch of the next two has.
 const batchCommands = 128
 

@@ -40,11 +40,13 @@ type Store struct {
 	limits Limits
 	keys   *trie
 	page   []byte // SCAN collects its keys here
+	seen   uint64 // what Foresee has read, so that it is not left out as useless
 }
 
 var (
 	_ app.Snapshotter = (*Store)(nil)
 	_ app.Describer   = (*Store)(nil)
+	_ app.Foreseer    = (*Store)(nil)
 )
 
 // New returns an empty store. It fails if a limit is out of its range.
