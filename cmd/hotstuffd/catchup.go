@@ -15,17 +15,25 @@ type catchUp struct {
 	began   time.Time // zero: it is not behind
 }
 
-// lookEvery is from one look at the replica to the next, as an eye follows a bar.
-const lookEvery = 200 * time.Millisecond
+// From one look at the replica to the next: as an eye follows a bar, and as seldom as will do while there is none.
+const (
+	lookEvery  = 200 * time.Millisecond
+	lookSeldom = time.Second
+)
 
 // run looks until ctx ends.
 func (c *catchUp) run(ctx context.Context) error {
-	tick := time.NewTicker(lookEvery)
-	defer tick.Stop()
+	next := time.NewTimer(lookEvery)
+	defer next.Stop()
 	for {
 		c.look()
+		if c.began.IsZero() {
+			next.Reset(lookSeldom)
+		} else {
+			next.Reset(lookEvery)
+		}
 		select {
-		case <-tick.C:
+		case <-next.C:
 		case <-ctx.Done():
 			c.meter.end()
 			return nil
