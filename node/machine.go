@@ -94,9 +94,8 @@ func (m *Machine) Apply(e mempool.Execution) {
 	}
 }
 
-// blockWeight is what a block counts in the log beside its batches, bytes. It takes less room there. But it takes a restart
-// as long as so many bytes of commands: by their bytes alone, a chain of small blocks would have 60,000 to execute again.
-const blockWeight = 8 << 10
+// blockWeight is about what a block takes in the log beside its batches, bytes.
+const blockWeight = 1 << 10
 
 // follow moves past a block.
 func (m *Machine) follow(e mempool.Execution) {
