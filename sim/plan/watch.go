@@ -93,6 +93,10 @@ func (w *watch) tick(at qc.Ticks) bool {
 	return true
 }
 
+// viewsAhead is how far above all views that are known a proposal may be. Only a liar goes further: in views that nobody
+// enters, and without this bound there would be notes of all views up to his.
+const viewsAhead = 1 << 10
+
 func (w *watch) view(v qc.View) *viewNotes {
 	for qc.View(len(w.views)) <= v {
 		w.views = append(w.views, viewNotes{})
@@ -120,7 +124,7 @@ func (w *watch) Sent(m sim.Message) {
 	}
 	w.nodes[m.From].sent.add(m.Bytes)
 	w.nodes[m.To].received.add(m.Bytes)
-	if m.Kind == sim.KindProposal {
+	if m.Kind == sim.KindProposal && m.View < qc.View(len(w.views)+viewsAhead) {
 		if v := w.view(m.View); v.proposed == 0 {
 			v.leader, v.proposed = m.From, max(1, m.Sent)
 		}
