@@ -60,7 +60,7 @@ func TestPowerCutsOfNodes(t *testing.T) {
 		}
 	})
 	t.Log(&n)
-	if want := ofCampaign[int64](1_500, 50); n.points.Load() < want && *again == "" && !raceDetector {
+	if want := ofCampaign[int64](3_000, 50); n.points.Load() < want && *again == "" && !raceDetector {
 		t.Errorf("%d operations were cut at, want %d at least", n.points.Load(), want)
 	}
 }
@@ -73,7 +73,7 @@ func everywhere(t *testing.T, seed uint64, n *counts) {
 	correct := slices.Sorted(maps.Keys(base.calmAt))
 	steps := rand.New(rand.NewPCG(seed, 1)) // even ones would meet some operations alone: a write of a store has four
 	for _, id := range correct {
-		for at := int64(0); at < base.calmAt[id]; at += 1 + steps.Int64N(ofCampaign[int64](20, short)) {
+		for at := int64(0); at < base.calmAt[id]; at += 1 + steps.Int64N(ofCampaign[int64](12, short)) {
 			for variant := range 2 {
 				o := plan(seed, id, at, variant, correct)
 				if *again != "" && *again != o.name {
