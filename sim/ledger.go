@@ -16,11 +16,25 @@ import (
 type ledger struct {
 	w       *World
 	correct bool
+	sums
 	last    map[uint32]uint32 // by connection
 	applied map[command]struct{}
-	count   uint64
-	sum     uint64 // over all words
-	facts   uint64 // over what stands in last and applied: a spoilt snapshot must not pass
+	order   []command // what is in applied, as it came: a frozen ledger has a prefix of it, and no copy
+}
+
+// sums are what the digest of a ledger tells of it.
+type sums struct {
+	count uint64
+	sum   uint64 // over all words
+	facts uint64 // over what stands in last and applied: a spoilt snapshot must not pass
+}
+
+// Digest implements app.Application and app.Frozen.
+func (s sums) Digest() (d [32]byte) {
+	binary.BigEndian.PutUint64(d[:], s.count)
+	binary.BigEndian.PutUint64(d[8:], s.sum)
+	binary.BigEndian.PutUint64(d[16:], s.facts)
+	return d
 }
 
 const ledgerCommandBytes = 8
@@ -59,10 +73,16 @@ func (a *ledger) note(c command) {
 	}
 	a.last[c.connection] = c.number
 	a.facts ^= mixed(0, c.connection, c.number)
-	if _, again := a.applied[c]; !again {
-		a.applied[c] = struct{}{}
-		a.facts ^= mixed(1, c.connection, c.number)
+	a.noteApplied(c)
+}
+
+func (a *ledger) noteApplied(c command) {
+	if _, again := a.applied[c]; again {
+		return
 	}
+	a.applied[c] = struct{}{}
+	a.order = append(a.order, c)
+	a.facts ^= mixed(1, c.connection, c.number)
 }
 
 // mixed is a hash of a fact.
@@ -79,20 +99,17 @@ func (a *ledger) Query(query, reply []byte) []byte {
 	return binary.BigEndian.AppendUint32(reply, a.last[binary.BigEndian.Uint32(query)])
 }
 
-// Digest implements app.Application.
-func (a *ledger) Digest() (d [32]byte) {
-	binary.BigEndian.PutUint64(d[:], a.count)
-	binary.BigEndian.PutUint64(d[8:], a.sum)
-	binary.BigEndian.PutUint64(d[16:], a.facts)
-	return d
-}
-
 // Freeze implements app.Snapshotter.
 func (a *ledger) Freeze() app.Frozen {
-	return &frozenLedger{ledger{last: maps.Clone(a.last), applied: maps.Clone(a.applied), count: a.count, sum: a.sum, facts: a.facts}}
+	return &frozenLedger{a.sums, maps.Clone(a.last), slices.Clip(a.order)}
 }
 
-type frozenLedger struct{ ledger }
+// frozenLedger is a ledger's state, which stays.
+type frozenLedger struct {
+	sums
+	last    map[uint32]uint32
+	applied []command // in any order
+}
 
 // WriteTo implements app.Frozen.
 func (f *frozenLedger) WriteTo(w io.Writer) (int64, error) {
@@ -102,7 +119,7 @@ func (f *frozenLedger) WriteTo(w io.Writer) (int64, error) {
 	for _, connection := range slices.Sorted(maps.Keys(f.last)) {
 		b = appendCommand(b, command{connection, f.last[connection]})
 	}
-	for _, c := range slices.SortedFunc(maps.Keys(f.applied), compareCommands) {
+	for _, c := range slices.SortedFunc(slices.Values(f.applied), compareCommands) {
 		b = appendCommand(b, c)
 	}
 	n, err := w.Write(b)
@@ -130,7 +147,7 @@ func (a *ledger) Restore(r io.Reader) error {
 		return errors.New("no ledger")
 	}
 	a.count, a.sum = binary.BigEndian.Uint64(b), binary.BigEndian.Uint64(b[8:])
-	a.last, a.applied, a.facts = make(map[uint32]uint32), make(map[command]struct{}), 0
+	a.last, a.applied, a.order, a.facts = make(map[uint32]uint32), make(map[command]struct{}), nil, 0
 	connections := int(binary.BigEndian.Uint64(b[16:]))
 	for i, b := 0, b[24:]; len(b) > 0; i, b = i+1, b[8:] {
 		c := command{binary.BigEndian.Uint32(b), binary.BigEndian.Uint32(b[4:])}
@@ -138,8 +155,7 @@ func (a *ledger) Restore(r io.Reader) error {
 			a.last[c.connection] = c.number
 			a.facts ^= mixed(0, c.connection, c.number)
 		} else {
-			a.applied[c] = struct{}{}
-			a.facts ^= mixed(1, c.connection, c.number)
+			a.noteApplied(c)
 		}
 	}
 	return nil

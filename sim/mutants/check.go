@@ -77,7 +77,7 @@ func (h *harness) check(ctx context.Context, m *mutant, c *check) (verdict, erro
 	}
 	defer os.RemoveAll(dir)
 	binary := filepath.Join(dir, "check.test")
-	build := []string{"test", "-c", "-vet=off", "-o", binary}
+	build := []string{"test", "-c", "-vet=off", "-ldflags=-s -w", "-o", binary}
 	if m != nil {
 		overlay, err := h.overlay(dir, m)
 		if err != nil {

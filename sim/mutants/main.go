@@ -33,6 +33,8 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -97,16 +99,36 @@ func choose(mutants []*mutant, names []string) ([]*mutant, error) {
 func baseline(ctx context.Context, h *harness, mutants []*mutant) error {
 	began := time.Now()
 	checks := distinct(mutants)
-	for _, c := range checks {
-		v, err := h.check(ctx, nil, c)
-		switch {
-		case err != nil:
-			return fmt.Errorf("on the unchanged source, %s: %w", c, err)
-		case v.caught:
-			return fmt.Errorf("on the unchanged source, %s fails already, by %s: it would catch anything", c, v.by)
+	var next atomic.Int64
+	results := make(chan error, len(checks))
+	var workers sync.WaitGroup
+	for range min(runtime.GOMAXPROCS(0), len(checks)) {
+		workers.Go(func() {
+			for i := int(next.Add(1) - 1); i < len(checks); i = int(next.Add(1) - 1) {
+				results <- h.baseline(ctx, checks[i])
+			}
+		})
+	}
+	workers.Wait()
+	close(results)
+	for err := range results {
+		if err != nil {
+			return err
 		}
 	}
 	fmt.Printf("the unchanged source passes all %d checks (%v)\n", len(checks), time.Since(began).Round(time.Second))
+	return nil
+}
+
+// baseline runs one check on the source as it is, and returns why it is of no use.
+func (h *harness) baseline(ctx context.Context, c *check) error {
+	v, err := h.check(ctx, nil, c)
+	switch {
+	case err != nil:
+		return fmt.Errorf("on the unchanged source, %s: %w", c, err)
+	case v.caught:
+		return fmt.Errorf("on the unchanged source, %s fails already, by %s: it would catch anything", c, v.by)
+	}
 	return nil
 }
 
