@@ -172,6 +172,7 @@ func (k *Keeper) try() (*store.SnapshotMeta, error) {
 		return nil, err
 	}
 	k.stands(&s.head, meta.Bytes)
+	k.drop() // Prune takes its time
 	return &meta, k.Prune()
 }
 

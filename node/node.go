@@ -68,6 +68,7 @@ type Node struct {
 	ended   <-chan struct{} // Run's context
 	failure chan error      // the first fatal error of any goroutine
 	stop    chan struct{}   // closed when Run begins to stop
+	pace    *pace           // the keeper's
 	stopped chan struct{}   // closed when nothing answers any more
 }
 
@@ -78,13 +79,14 @@ func New(o Options) (_ *Node, err error) {
 	n := &Node{cfg: o.Config, self: o.Secrets.ID, application: o.Application, logger: o.Logger, inbox: newInbox(), start: time.Now(),
 		failure: make(chan error, 1), stop: make(chan struct{}), stopped: make(chan struct{}), stalls: newStalls(), intervals: newIntervals(), written: newWatermark(), admission: newAdmission(o.Config.Clients.Timeout)}
 	n.stages = newStages(n.self, n.start)
+	n.pace = &pace{stop: n.stop}
 	if n.logger == nil {
 		n.logger = slog.Default()
 	}
 	if n.committee, err = qc.NewCommittee(o.Genesis.Chain, o.Genesis.Epoch, len(o.Genesis.Nodes)); err != nil {
 		return nil, err
 	}
-	n.store, err = store.Open(o.Config.Path(o.Config.Storage.Dir), StoreIdentity(o.Genesis, n.self), store.Options{})
+	n.store, err = store.Open(o.Config.Path(o.Config.Storage.Dir), StoreIdentity(o.Genesis, n.self), store.Options{Rest: n.pace.rest})
 	if err != nil {
 		return nil, err
 	}
@@ -152,7 +154,7 @@ func (n *Node) connect(o Options, a Assembled, genesis *blocktree.Block, identit
 	}
 	machine := NewMachine(n.application, genesis, config)
 	WatchNonce(machine, a.Core, n.self, func(e NonceSeen) { n.inbox.answer(e) })
-	n.snapshots = newSnapshots(n.store, wireLimits, keeperConfig(o.Config.Storage), holds, ticking, n.inbox, n.logger, n.stop)
+	n.snapshots = newSnapshots(n.store, n.pace, wireLimits, keeperConfig(o.Config.Storage), holds, ticking, n.inbox, n.logger, n.stop)
 	machine.OnAnswer(n.stages.executed)
 	machine.OnCheckpoint(func() {
 		began := time.Now()

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/hotstuffd/hotstuffd/api/wire"
+	"github.com/hotstuffd/hotstuffd/blocktree"
 	"github.com/hotstuffd/hotstuffd/hotstuff"
 	"github.com/hotstuffd/hotstuffd/qc"
 	"github.com/hotstuffd/hotstuffd/store"
@@ -44,11 +45,11 @@ type stateAsked struct {
 // before further ones pass it by, as while it writes a large snapshot: each costs a copy of what is written meanwhile.
 const statesMax = 2
 
-func newSnapshots(s *store.Store, l wire.Limits, cfg KeeperConfig, holds *Holds, now func() qc.Ticks, in *inbox, logger *slog.Logger,
+func newSnapshots(s *store.Store, p *pace, l wire.Limits, cfg KeeperConfig, holds *Holds, now func() qc.Ticks, in *inbox, logger *slog.Logger,
 	stop <-chan struct{}) *snapshots {
 	return &snapshots{store: s, limits: l, inbox: in, logger: logger, stop: stop, states: make(chan stateAsked, statesMax),
 		keeping: newWorker[func() error](), receiving: newWorker[func()](),
-		keeper: NewKeeper(keptIn{s}, cfg, holds, now)}
+		keeper: NewKeeper(keptIn{s, p}, cfg, holds, now)}
 }
 
 // recover tells the keeper of what is on disk.
@@ -263,8 +264,17 @@ func (s *snapshots) takeOver() (*hotstuff.Restored, error) {
 	return out.head.restored(s.meta.Certificate), nil
 }
 
-// keptIn is a store as a Keeper sees it.
-type keptIn struct{ *store.Store }
+// keptIn is a store as a Keeper sees it, which takes its time.
+type keptIn struct {
+	*store.Store
+	pace *pace
+}
+
+// Prune implements SnapshotStore.
+func (k keptIn) Prune(height qc.Height, lanes blocktree.Lanes) error {
+	k.pace.begin()
+	return k.Store.Prune(height, lanes)
+}
 
 // WriteSnapshot implements SnapshotStore.
 func (k keptIn) WriteSnapshot(cert *qc.CheckpointCertificate, write func(io.Writer) error) (store.SnapshotMeta, error) {
@@ -272,7 +282,8 @@ func (k keptIn) WriteSnapshot(cert *qc.CheckpointCertificate, write func(io.Writ
 	if err != nil {
 		return store.SnapshotMeta{}, err
 	}
-	if err = write(w); err == nil {
+	k.pace.begin()
+	if err = write(pacedWriter{w, k.pace}); err == nil {
 		err = w.Finish()
 	}
 	if err != nil {

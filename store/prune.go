@@ -117,6 +117,9 @@ func (s *Store) complete(part func() (done bool, err error)) error {
 		if s.end(); err != nil {
 			return err
 		}
+		if s.options.Rest != nil && !done {
+			s.options.Rest()
+		}
 	}
 	return nil
 }

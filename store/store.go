@@ -19,6 +19,10 @@ type Options struct {
 	ReserveBytes int64 // room held for a full disk; 0: 32 MiB
 	WriteBuffer  int   // bytes that a database gathers before it writes a table; 0: 8 MiB, the payload index 2 MiB
 	ChunkBytes   int64 // size of a chunk of a snapshot; 0: SnapshotChunkBytes, as all have it who send one to another
+
+	// Rest is called between the steps of Prune, each some milliseconds of work, outside of any lock but Prune's own. What it
+	// does is the pace of Prune, whose work nobody waits for. nil: it goes on at once.
+	Rest func()
 }
 
 func (o Options) withDefaults() Options {

@@ -1,0 +1,66 @@
+package node
+
+import (
+	"bytes"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// The rest after a piece of work is as long as said, and nothing after a little one.
+func TestPaceRests(t *testing.T) {
+	for _, c := range []struct{ work, rest time.Duration }{
+		{0, 0},
+		{workLeast - 1, 0},
+		{workLeast, restsPerWork * workLeast},
+		{10 * time.Millisecond, restsPerWork * 10 * time.Millisecond},
+		{time.Minute, restMax},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			p := &pace{}
+			p.begin()
+			time.Sleep(c.work) // the bubble's time
+			began := time.Now()
+			p.rest()
+			if took := time.Since(began); took != c.rest {
+				t.Errorf("after %v of work: a rest of %v, want %v", c.work, took, c.rest)
+			}
+		})
+	}
+}
+
+// Little pieces add up to one that is worth a rest, and what is written passes through.
+func TestPacedWriterAddsUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &pace{}
+		p.begin()
+		var out bytes.Buffer
+		w := pacedWriter{&out, p}
+		const pieces, work = 40, 100 * time.Microsecond
+		began := time.Now()
+		for range pieces {
+			time.Sleep(work)
+			if n, err := w.Write([]byte("ab")); n != 2 || err != nil {
+				t.Fatal(n, err)
+			}
+		}
+		if took, want := time.Since(began), pieces*work*(1+restsPerWork); took != want || out.Len() != 2*pieces {
+			t.Errorf("%d bytes in %v, want %d in %v", out.Len(), took, 2*pieces, want)
+		}
+	})
+}
+
+// A node that stops waits for no rest.
+func TestPaceEndsWithTheNode(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		stop := make(chan struct{})
+		p := &pace{stop: stop}
+		p.begin()
+		time.Sleep(time.Second)
+		close(stop)
+		began := time.Now()
+		if p.rest(); time.Since(began) != 0 {
+			t.Errorf("rested for %v", time.Since(began))
+		}
+	})
+}
