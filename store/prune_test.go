@@ -280,6 +280,36 @@ func TestPruneBesideAppends(t *testing.T) {
 	keeps(t, open(t, crash(t, dir), options), 57, 90)
 }
 
+// Prune rests between its steps, and in a rest anything else can be done: records are appended, batches are read, and the store
+// can be closed, which ends it.
+func TestPruneRests(t *testing.T) {
+	var s *store.Store
+	rests := qc.Height(0)
+	o := options
+	o.Rest = func() {
+		rests++
+		chain(t, s, 40+rests, 40+rests)
+		if _, err := s.Batch(lasting(uint64(40+rests), 1000).Digest()); err != nil {
+			t.Error(err)
+		}
+	}
+	s, dir := newStore(t, o)
+	chain(t, s, 1, 40)
+	must(t, s.Prune(33, lanesAt(33)))
+	if rests < 5 { // a segment has room for five of the batches
+		t.Errorf("%d rests, want one between any two steps", rests)
+	}
+	keeps(t, s, 33, 40+rests)
+	must(t, s.Close())
+
+	o.Rest = func() { must(t, s.Close()) }
+	s = open(t, dir, o)
+	if err := s.Prune(36, lanesAt(36)); !errors.Is(err, store.ErrClosed) {
+		t.Errorf("prune: %v, want %v", err, store.ErrClosed)
+	}
+	keeps(t, open(t, dir, options), 36, 40+rests)
+}
+
 // closingFS closes the store, beside the call that removes the first segment.
 type closingFS struct {
 	store.FS
