@@ -140,13 +140,17 @@ func (a *Audit) Safety() error {
 		}
 	}
 	if v := s.LastVoted; v != nil {
-		if err := certs.Vote(v); err != nil || v.Signer != a.self {
-			a.problem("safety state: its last vote, of view %d, is not one of %v: %v", v.View, a.self, err)
+		if err := certs.Vote(v); err != nil {
+			a.problem("safety state: its last vote, of view %d: %v", v.View, err)
+		} else if v.Signer != a.self {
+			a.problem("safety state: its last vote, of view %d, is one of %v", v.View, v.Signer)
 		}
 	}
 	if t := s.LastTimeout; t != nil {
-		if err := certs.Timeout(t); err != nil || t.Signer != a.self {
-			a.problem("safety state: its last timeout, of view %d, is not one of %v: %v", t.View, a.self, err)
+		if err := certs.Timeout(t); err != nil {
+			a.problem("safety state: its last timeout, of view %d: %v", t.View, err)
+		} else if t.Signer != a.self {
+			a.problem("safety state: its last timeout, of view %d, is one of %v", t.View, t.Signer)
 		}
 	}
 	if c := a.stored.Certified; c != nil {
@@ -166,6 +170,11 @@ func (a *Audit) Snapshots(ctx context.Context) error {
 	certs, _, err := a.check.certs()
 	if err != nil {
 		return err
+	}
+	for _, height := range a.store.DamagedSnapshots() {
+		const fault = "its description is damaged, or its bytes are not all there"
+		a.problem("snapshot %d: %s: the next start removes it", height, fault)
+		a.findings.Snapshots = append(a.findings.Snapshots, AuditedSnapshot{Height: height, Fault: fault})
 	}
 	for _, m := range a.store.Snapshots() {
 		fault := certs.Checkpoint(m.Certificate)

@@ -82,8 +82,12 @@ func (a *Audit) standBelow(m *Machine) error {
 
 // execute applies the log.
 func (a *Audit) execute(ctx context.Context, m *Machine) error {
-	p := AuditProgress{Part: "execution", Total: int64(a.end - m.Height())}
-	for h := m.Height() + 1; h <= a.end; h++ {
+	end := min(a.end, max(m.Height(), a.stored.Commit.Height))
+	if end < a.end {
+		a.note("the log is noted up to height %d, the snapshot of height %d was durable before that: it is not compared with the log", end, a.end)
+	}
+	p := AuditProgress{Part: "execution", Total: int64(end - m.Height())}
+	for h := m.Height() + 1; h <= end; h++ {
 		if err := ctx.Err(); err != nil {
 			return err
 		}

@@ -47,9 +47,16 @@ type pacedWriter struct {
 	pace *pace
 }
 
+// pieceBytes is the most that is written between two rests: some hundred microseconds of hashing.
+const pieceBytes = 512 << 10
+
 // Write implements io.Writer.
-func (w pacedWriter) Write(b []byte) (int, error) {
-	n, err := w.w.Write(b)
-	w.pace.rest()
+func (w pacedWriter) Write(b []byte) (n int, err error) {
+	for first := true; err == nil && (first || len(b) > 0); first = false {
+		var written int
+		written, err = w.w.Write(b[:min(len(b), pieceBytes)])
+		n, b = n+written, b[written:]
+		w.pace.rest()
+	}
 	return n, err
 }

@@ -2,6 +2,7 @@ package node
 
 import (
 	"bytes"
+	"errors"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -48,6 +49,41 @@ func TestPacedWriterAddsUp(t *testing.T) {
 			t.Errorf("%d bytes in %v, want %d in %v", out.Len(), took, 2*pieces, want)
 		}
 	})
+}
+
+// What comes in one large piece is written in several, each with its rest.
+func TestPacedWriterDivides(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &pace{}
+		p.begin()
+		slow := &slowWriter{}
+		began := time.Now()
+		n, err := pacedWriter{slow, p}.Write(make([]byte, 2*pieceBytes+1))
+		if want := 3 * slowWrite * (1 + restsPerWork); n != 2*pieceBytes+1 || err != nil || slow.writes != 3 || time.Since(began) != want {
+			t.Errorf("%d bytes in %d writes, %v, %v, want %v", n, slow.writes, err, time.Since(began), want)
+		}
+		slow.err = errors.New("full")
+		if n, err := (pacedWriter{slow, p}).Write(make([]byte, 2*pieceBytes)); n != 0 || err != slow.err || slow.writes != 4 {
+			t.Errorf("%d bytes in %d writes, %v", n, slow.writes, err)
+		}
+	})
+}
+
+// slowWriter takes its time for each write.
+type slowWriter struct {
+	writes int
+	err    error
+}
+
+const slowWrite = 2 * time.Millisecond
+
+func (w *slowWriter) Write(b []byte) (int, error) {
+	w.writes++
+	time.Sleep(slowWrite)
+	if w.err != nil {
+		return 0, w.err
+	}
+	return len(b), nil
 }
 
 // A node that stops waits for no rest.

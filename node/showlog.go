@@ -28,7 +28,7 @@ func (n *Node) Log(ctx context.Context, from uint64, follow bool, to server.LogR
 			return err
 		}
 		if ok, err := n.awaitWritten(ctx, h, follow); !ok || err != nil {
-			return err
+			return errors.Join(err, gap.end(h))
 		}
 		entries, err := n.entries(qc.Height(h), describe)
 		if n.passedOver(qc.Height(h), err) {

@@ -54,6 +54,9 @@ func newSnapshots(s *store.Store, p *pace, l wire.Limits, cfg KeeperConfig, hold
 
 // recover tells the keeper of what is on disk.
 func (s *snapshots) recover(certified *qc.CheckpointCertificate) error {
+	if damaged := s.store.DamagedSnapshots(); len(damaged) > 0 {
+		s.logger.Warn("snapshots that are not whole were removed: an older one is used, or the log", "heights", damaged)
+	}
 	return s.keeper.Recover(s.store, s.limits, certified, func(h qc.Height, err error) {
 		s.logger.Warn("a snapshot is damaged: another is used, and it goes when newer ones come", "height", h, "error", err)
 	})

@@ -181,7 +181,7 @@ func (l *life) Load(digests []blocktree.Digest) {
 			switch b, err := l.stored().Batch(d); {
 			case err == nil:
 				found = append(found, b)
-			case diskFault(err):
+			case diskFault(err) || errors.Is(err, ErrPowerCut):
 				l.cannotRead(err)
 				return
 			}

@@ -125,9 +125,13 @@ func (d reader) OpenSnapshot(h qc.Height) (io.ReadCloser, error) {
 	return d.disk.OpenSnapshot(h)
 }
 
-// cannotRead stops a node whose disk cannot be read, as package node does.
+// cannotRead stops a node whose disk cannot be read, as package node does, unless it has no power to do so.
 func (l *life) cannotRead(err error) {
-	if !l.over {
+	switch {
+	case l.over:
+	case errors.Is(err, ErrPowerCut):
+		l.r.crash()
+	default:
 		l.halt(err)
 	}
 }

@@ -249,7 +249,7 @@ func (l *life) turn() {
 	switch {
 	case l.over:
 		return
-	case errors.Is(err, errCrash):
+	case errors.Is(err, errCrash) || errors.Is(err, ErrPowerCut):
 		l.r.crash()
 		return
 	case err != nil:

@@ -30,7 +30,7 @@ type safety struct {
 
 const (
 	safetyDir         = "safety"
-	safetyWriteBuffer = 8 * opt.MiB
+	safetyWriteBuffer = 4 * opt.MiB
 )
 
 // Keys of the safety database.

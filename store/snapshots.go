@@ -24,6 +24,8 @@ type snapshots struct {
 	list       atomic.Pointer[[]SnapshotMeta] // newest first; never changed, only replaced
 	held       *atomic.Uint64                 // the store's: from this height up, snapshotsHeld are kept; nil in a view, which keeps none
 
+	damaged []qc.Height // removed by Open
+
 	mu       sync.Mutex        // of the names in the directory, and of what follows
 	writer   *SnapshotWriter   // nil: none
 	receiver *SnapshotReceiver // nil: none
@@ -65,6 +67,10 @@ func newSnapshots(o Options, dir string, id Identity) *snapshots {
 // reading them. Of the others the newest two are kept. Without a call, and after a start, none is held.
 func (s *Store) HoldSnapshots(from qc.Height) { s.held.Store(uint64(from)) }
 
+// DamagedSnapshots returns the heights of the snapshots that Open, or View, has found with both their files and not whole: the
+// description is damaged, or not that of the bytes. Open has removed them.
+func (s *Store) DamagedSnapshots() []qc.Height { return s.snapshots.damaged }
+
 // openSnapshots lists the snapshots and removes what a crash has left of others.
 func openSnapshots(o Options, dir string, id Identity, held *atomic.Uint64) (*snapshots, error) {
 	x := newSnapshots(o, dir, id)
@@ -80,21 +86,11 @@ func openSnapshots(o Options, dir string, id Identity, held *atomic.Uint64) (*sn
 	if err := x.fs.SyncDir(x.dir); err != nil {
 		return nil, err
 	}
-	var list []SnapshotMeta
-	for _, name := range names {
-		height, ok := snapshotHeight(name, metaSuffix)
-		if !ok {
-			continue
-		}
-		m, whole, err := x.read(height)
-		if err != nil {
-			return nil, err
-		}
-		if whole {
-			list = append(list, m)
-		}
+	list, damaged, err := x.readAll()
+	if err != nil {
+		return nil, err
 	}
-	slices.SortFunc(list, newestFirst)
+	x.damaged = damaged
 	list = list[:min(len(list), snapshotsKept)]
 	x.list.Store(&list)
 	for _, name := range names {

@@ -17,7 +17,7 @@ type Options struct {
 	FS           FS    // nil: OS
 	SegmentBytes int64 // size of a payload segment; 0: 64 MiB
 	ReserveBytes int64 // room held for a full disk; 0: 32 MiB
-	WriteBuffer  int   // bytes that a database gathers before it writes a table; 0: 8 MiB, the payload index 2 MiB
+	WriteBuffer  int   // bytes that a database gathers before it writes a table; 0: 4 MiB, the payload index 2 MiB
 	ChunkBytes   int64 // size of a chunk of a snapshot; 0: SnapshotChunkBytes, as all have it who send one to another
 
 	// Rest is called between the steps of Prune, each some milliseconds of work, outside of any lock but Prune's own. What it
@@ -126,9 +126,11 @@ func (s *Store) open(o Options) (err error) {
 	if s.payload, err = openPayload(o, s.dir, s.id, known, &s.floor); err != nil {
 		return err
 	}
-	if s.snapshots, err = openSnapshots(o, s.dir, s.id, &s.held); err != nil {
-		return err
+	x, err := openSnapshots(o, s.dir, s.id, &s.held)
+	if err != nil {
+		return err // a store that is being opened again keeps the old ones
 	}
+	s.snapshots = x
 	return raiseFormat(o.FS, s.dir, s.id)
 }
 

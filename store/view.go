@@ -94,14 +94,6 @@ func (f *SnapshotFiles) Open(height qc.Height) (io.ReadCloser, error) {
 	return f.s.OpenSnapshot(height)
 }
 
-// DamagedSnapshots returns the heights of snapshots that have both their files, and whose description is damaged or not that of
-// the bytes. Open removes them.
-func DamagedSnapshots(dir string, id Identity, o Options) ([]qc.Height, error) {
-	o.FS = newOverlay()
-	_, damaged, err := newSnapshots(o.withDefaults(), dir, id).readAll()
-	return damaged, err
-}
-
 // readAll reads the description of each snapshot that has both its files.
 func (x *snapshots) readAll() (whole []SnapshotMeta, damaged []qc.Height, err error) {
 	names, err := x.fs.List(x.dir)

@@ -210,9 +210,20 @@ func TestViewTakesWritesAndForgetsThem(t *testing.T) {
 func TestDamagedSnapshotsAreFound(t *testing.T) {
 	dir := used(t)
 	spoilByte(t, filepath.Join(dir, "snapshots", "00000023.meta"), 90)
-	damaged, err := store.DamagedSnapshots(dir, identity, withSnapshots)
-	if want := fmt.Sprint([]qc.Height{23}); err != nil || fmt.Sprint(damaged) != want {
-		t.Errorf("found %v, %v, want %s", damaged, err, want)
+	view, err := store.View(dir, identity, withSnapshots)
+	must(t, err)
+	want := fmt.Sprint([]qc.Height{23})
+	if damaged := view.DamagedSnapshots(); fmt.Sprint(damaged) != want {
+		t.Errorf("found %v, want %s", damaged, want)
+	}
+	must(t, view.Close())
+	s := open(t, dir, withSnapshots)
+	if removed := s.DamagedSnapshots(); fmt.Sprint(removed) != want || len(s.Snapshots()) == 0 {
+		t.Errorf("removed %v, want %s; left %d", removed, want, len(s.Snapshots()))
+	}
+	must(t, s.Close())
+	if again := open(t, dir, withSnapshots).DamagedSnapshots(); len(again) != 0 {
+		t.Errorf("removed %v again", again)
 	}
 }
 

@@ -116,9 +116,9 @@ func (s *Server) routes(registry *prometheus.Registry, profiles bool) http.Handl
 	mux.HandleFunc("GET /log", s.log)
 	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{MaxRequestsInFlight: scrapesMax, Timeout: requestTimeout}))
 	if profiles {
-		mux.HandleFunc("GET /debug/pprof/", pprof.Index)
-		mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
-		mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
+		mux.HandleFunc("GET /debug/pprof/", s.patient(pprof.Index)) // some of these, too, look on for seconds
+		mux.HandleFunc("GET /debug/pprof/profile", s.patient(pprof.Profile))
+		mux.HandleFunc("GET /debug/pprof/trace", s.patient(pprof.Trace))
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "no-store")
@@ -133,6 +133,16 @@ func (s *Server) ready(w http.ResponseWriter, _ *http.Request) {
 		return
 	}
 	io.WriteString(w, "ready\n")
+}
+
+// patient has a handler counted and treated as one of a request that waits.
+func (s *Server) patient(h http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if done := s.wait(w); done != nil {
+			defer done()
+			h(w, r)
+		}
+	}
 }
 
 // wait makes room for a request that waits or streams, and frees it of the deadlines for short ones. The caller calls

@@ -171,8 +171,8 @@ func (f *benchFlags) run(c *cobra.Command) (err error) {
 // measure does one run.
 func (f *benchFlags) measure(c *cobra.Command, p *place, o loader.Options) (*loader.Result, *outage, error) {
 	o.Targets = p.targets
-	var before, after loader.Stages
-	o.Moments = append(o.Moments, loader.Moment{After: o.Warmup, Do: func(ctx context.Context) { p.stages(ctx, &before) }})
+	var before [][]byte
+	o.Moments = append(o.Moments, loader.Moment{After: o.Warmup, Do: func(ctx context.Context) { before = p.metrics(ctx) }})
 	var killed *killing
 	if f.kill {
 		killed = &killing{place: p}
@@ -185,8 +185,7 @@ func (f *benchFlags) measure(c *cobra.Command, p *place, o loader.Options) (*loa
 	if err != nil {
 		return nil, nil, err
 	}
-	p.stages(c.Context(), &after)
-	result.Stages = after.Since(&before)
+	result.Stages = stagesBetween(before, p.metrics(c.Context()))
 	if killed == nil {
 		return result, nil, nil
 	}

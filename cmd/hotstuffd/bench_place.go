@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -168,17 +169,41 @@ func (p *place) end() (err error) {
 	return err
 }
 
-// stages adds up what the live nodes show. A node that cannot be asked is left out: there is a table less, and no run in vain.
-func (p *place) stages(ctx context.Context, sum *loader.Stages) {
-	for _, n := range p.nodes {
+// metricsMax bounds what a node may say at /metrics, bytes.
+const metricsMax = 16 << 20
+
+// metrics returns what each live node shows; nil for one that cannot be asked.
+func (p *place) metrics(ctx context.Context) [][]byte {
+	shown := make([][]byte, len(p.nodes))
+	for i, n := range p.nodes {
 		if n.http == "" || n.target.IsGone() {
 			continue
 		}
-		if body, err := ask(ctx, n.http, "/metrics", nil); err == nil {
-			_ = sum.Add(body)
-			body.Close()
+		body, err := ask(ctx, n.http, "/metrics", nil)
+		if err != nil {
+			continue
+		}
+		if text, err := io.ReadAll(io.LimitReader(body, metricsMax)); err == nil {
+			shown[i] = text
+		}
+		body.Close()
+	}
+	return shown
+}
+
+// stagesBetween tells what happened between two looks at the metrics of the nodes. One that could not be asked both times is
+// left out: there is less in the table, and no run in vain.
+func stagesBetween(before, after [][]byte) []loader.Stage {
+	var then, now loader.Stages
+	for i := range min(len(before), len(after)) {
+		if before[i] == nil || after[i] == nil {
+			continue
+		}
+		if then.Add(bytes.NewReader(before[i])) != nil || now.Add(bytes.NewReader(after[i])) != nil {
+			return nil // no metrics of ours, or of different builds
 		}
 	}
+	return now.Since(&then)
 }
 
 // findPorts returns a base port whose ports for n nodes were free a moment ago. They lie below those that the kernel gives

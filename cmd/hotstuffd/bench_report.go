@@ -111,10 +111,11 @@ func (b *benchFiles) close() {
 
 // write writes the report wherever it was asked for.
 func (b *benchFiles) write(c *cobra.Command, r *benchReport) error {
+	show := r.text
 	if b.toStdout {
-		return writeJSON(c.OutOrStdout(), r)
+		show = func(out io.Writer) error { return writeJSON(out, r) }
 	}
-	if err := r.text(c.OutOrStdout()); err != nil {
+	if err := show(c.OutOrStdout()); err != nil {
 		return err
 	}
 	if b.json != nil {

@@ -129,7 +129,9 @@ func (l *looked) inspect(c *cobra.Command, m *meter) (*inspection, error) {
 		return nil, err
 	}
 	audit.Seen = func(p node.AuditProgress) { m.show(step{"reading " + p.Part, p.Done, p.Total, p.Bytes}) }
-	if err := errors.Join(audit.Safety(), audit.Snapshots(c.Context())); err != nil {
+	if err := errors.Join(audit.Safety(), audit.Snapshots(c.Context())); c.Context().Err() != nil {
+		return nil, errInterrupted
+	} else if err != nil {
 		return nil, err
 	}
 	f := audit.Findings()
@@ -137,22 +139,8 @@ func (l *looked) inspect(c *cobra.Command, m *meter) (*inspection, error) {
 		i.Snapshots = append(i.Snapshots, snapshotShown{uint64(s.Height), s.Bytes, s.Chunks, s.Fault})
 	}
 	i.Problems = append(i.Problems, f.Problems...)
-	if err := i.takeDamaged(l); err != nil {
-		return nil, err
-	}
 	i.Sound = len(i.Problems) == 0
 	return i, nil
-}
-
-// takeDamaged adds the snapshots that a start would not even list.
-func (i *inspection) takeDamaged(l *looked) error {
-	damaged, err := store.DamagedSnapshots(l.dir, l.identity(), store.Options{})
-	for _, h := range damaged {
-		const fault = "its description is damaged, or its bytes are not all there"
-		i.Snapshots = append(i.Snapshots, snapshotShown{Height: uint64(h), Fault: fault})
-		i.Problems = append(i.Problems, fmt.Sprintf("snapshot %d: %s: the next start removes it", h, fault))
-	}
-	return err
 }
 
 // take reads the facts.

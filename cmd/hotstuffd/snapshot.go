@@ -156,7 +156,7 @@ type metered struct {
 // Read implements io.Reader.
 func (r *metered) Read(p []byte) (int, error) {
 	if r.ctx.Err() != nil {
-		return 0, errors.New("interrupted: nothing was written")
+		return 0, errInterrupted
 	}
 	n, err := r.from.Read(p)
 	r.step.done += int64(n)

@@ -86,6 +86,29 @@ func TestHomesAreLookedIntoAndStatesCarried(t *testing.T) {
 	if status, stdout, stderr = untouched(t, home, "verify", "--state", "--home", home); status != 0 {
 		t.Errorf("verify in the end: status %d\n%s%s", status, stdout, stderr)
 	}
+	spoilSnapshot(t, home)
+	for _, command := range []string{"inspect", "verify"} {
+		if status, stdout, stderr = untouched(t, home, command, "--home", home); status != 1 || !strings.Contains(stderr, " is not sound: snapshot ") {
+			t.Errorf("%s of a spoilt snapshot: status %d\n%s%s", command, status, stdout, stderr)
+		}
+	}
+}
+
+// spoilSnapshot damages the description of a snapshot of a home.
+func spoilSnapshot(t *testing.T, home string) {
+	t.Helper()
+	names, err := filepath.Glob(filepath.Join(home, "data", "snapshots", "*.meta"))
+	if err != nil || len(names) == 0 {
+		t.Fatalf("no snapshot in %s: %v", home, err)
+	}
+	data, err := os.ReadFile(names[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	data[len(data)/2] ^= 1
+	if err := os.WriteFile(names[0], data, 0o600); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // refuseSpoilt shows that nothing is taken in from a file that is not what its certificate names.

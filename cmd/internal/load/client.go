@@ -62,9 +62,9 @@ func (c *client) connect(ctx context.Context) error {
 	return nil
 }
 
-// patience bounds the wait for replies.
+// patience bounds the wait for replies, and for a server that reads no more.
 func (c *client) patience() error {
-	return c.conn.SetReadDeadline(c.run.begun.Add(time.Duration(c.run.recorder.to) + drain))
+	return c.conn.SetDeadline(c.run.begun.Add(time.Duration(c.run.recorder.to) + drain))
 }
 
 func (c *client) close() {

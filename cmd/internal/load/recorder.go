@@ -87,7 +87,7 @@ type Second struct {
 func (r *recorder) take(elapsed, since time.Duration) Second {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	s := Second{Elapsed: elapsed, Warmup: int64(elapsed) <= r.from, PerSecond: float64(r.second.TotalCount()) / since.Seconds(), Errors: r.secondBad,
+	s := Second{Elapsed: elapsed, Warmup: int64(elapsed-since) < r.from, PerSecond: float64(r.second.TotalCount()) / since.Seconds(), Errors: r.secondBad,
 		P50: microseconds(r.second.ValueAtPercentile(50)), P99: microseconds(r.second.ValueAtPercentile(99))}
 	r.second.Reset()
 	r.secondBad = 0

@@ -4,11 +4,13 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"iter"
 	"math/rand/v2"
 	"slices"
 	"strings"
 	"sync"
 
+	"github.com/hotstuffd/hotstuffd/blocktree"
 	"github.com/hotstuffd/hotstuffd/hotstuff"
 	"github.com/hotstuffd/hotstuffd/mempool"
 	"github.com/hotstuffd/hotstuffd/qc"
@@ -182,6 +184,57 @@ func (d *device) BeginBatches(batches []*mempool.Batch) (end func() error) {
 		d.writing = nil
 		return d.powered(err)
 	}
+}
+
+// A life that reads while its power is off, as between a write that failed and the end of its call, is over too.
+
+// CommittedID implements node.Stored.
+func (d *device) CommittedID(h qc.Height) (qc.BlockID, bool, error) {
+	id, ok, err := d.Store.CommittedID(h)
+	return id, ok, d.unread(err)
+}
+
+// Block implements node.Stored.
+func (d *device) Block(id qc.BlockID) (*blocktree.Block, error) {
+	b, err := d.Store.Block(id)
+	return b, d.unread(err)
+}
+
+// BlocksAbove implements node.Stored.
+func (d *device) BlocksAbove(h qc.Height) ([]*blocktree.Block, error) {
+	blocks, err := d.Store.BlocksAbove(h)
+	return blocks, d.unread(err)
+}
+
+// HasBatch implements node.Stored.
+func (d *device) HasBatch(digest blocktree.Digest) (bool, error) {
+	has, err := d.Store.HasBatch(digest)
+	return has, d.unread(err)
+}
+
+// Batch implements node.Stored.
+func (d *device) Batch(digest blocktree.Digest) (*mempool.Batch, error) {
+	b, err := d.Store.Batch(digest)
+	return b, d.unread(err)
+}
+
+// BatchesFrom implements node.Stored.
+func (d *device) BatchesFrom(origin qc.NodeID, from blocktree.Cursor) iter.Seq2[*mempool.Batch, error] {
+	return func(yield func(*mempool.Batch, error) bool) {
+		for b, err := range d.Store.BatchesFrom(origin, from) {
+			if !yield(b, d.unread(err)) {
+				return
+			}
+		}
+	}
+}
+
+// unread is what a read comes to: one that fails has no power, if that is off.
+func (d *device) unread(err error) error {
+	if err == nil {
+		return nil
+	}
+	return d.powered(err)
 }
 
 // powered is what a call comes to: whatever it says, nobody hears it once the power is off.
