@@ -46,7 +46,7 @@ var architecture = []layer{
 	// The seam, and what puts it together.
 	{pkg: "node", imports: "qc blocktree pacemaker hotstuff mempool app app/session config api/wire store net api/server", tests: "app/kv"},
 	{pkg: "sim", imports: "qc blocktree pacemaker hotstuff mempool app app/session app/kv config api/wire store net node"},
-	{pkg: "store/internal/outage", tests: "qc hotstuff mempool config store store/internal/cutdisk sim"},
+	{pkg: "store/internal/outage", tests: "qc blocktree hotstuff mempool config store store/internal/cutdisk sim"},
 	{pkg: "sim/picture"},
 	{pkg: "sim/plan", imports: "qc blocktree config sim sim/picture"},
 	{pkg: "sim/mutants"},

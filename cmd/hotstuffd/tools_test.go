@@ -88,7 +88,8 @@ func TestHomesAreLookedIntoAndStatesCarried(t *testing.T) {
 	}
 	spoilSnapshot(t, home)
 	for _, command := range []string{"inspect", "verify"} {
-		if status, stdout, stderr = untouched(t, home, command, "--home", home); status != 1 || !strings.Contains(stderr, " is not sound: snapshot ") {
+		status, stdout, stderr = untouched(t, home, command, "--home", home)
+		if status != 1 || !strings.Contains(stderr, " is not sound: ") || !strings.Contains(stdout, "its description is damaged, or its bytes are not all there: the next start removes it") {
 			t.Errorf("%s of a spoilt snapshot: status %d\n%s%s", command, status, stdout, stderr)
 		}
 	}
