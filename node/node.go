@@ -79,7 +79,7 @@ func New(o Options) (_ *Node, err error) {
 	n := &Node{cfg: o.Config, self: o.Secrets.ID, application: o.Application, logger: o.Logger, inbox: newInbox(), start: time.Now(),
 		failure: make(chan error, 1), stop: make(chan struct{}), stopped: make(chan struct{}), stalls: newStalls(), intervals: newIntervals(), written: newWatermark(), admission: newAdmission(o.Config.Clients.Timeout)}
 	n.stages = newStages(n.self, n.start)
-	n.pace = &pace{stop: n.stop}
+	n.pace = newPace(n.stop)
 	if n.logger == nil {
 		n.logger = slog.Default()
 	}
@@ -180,7 +180,7 @@ func (n *Node) connect(o Options, a Assembled, genesis *blocktree.Block, identit
 		done: func(b []*mempool.Batch) { n.inbox.answer(Synced{Batches: b}) }}
 	n.driver = NewDriver(a.Core, a.Pool, Edges{
 		Store: loopStore{n}, Transport: t, App: n.executor, Verifier: edgeVerifier{n}, Snapshots: takesOver(n.application, n.snapshots),
-		Refused: refuse, Committed: n.stages.committed, Dropped: func(x hotstuff.Drop) { dropped.add(x.From, x.Reason) },
+		Refused: refuse, Committed: n.committed, Dropped: func(x hotstuff.Drop) { dropped.add(x.From, x.Reason) },
 	})
 	n.publish() // others may ask before the loop's first turn
 	return nil
@@ -218,6 +218,14 @@ func (e edgeVerifier) Load(digests []blocktree.Digest) { e.n.loads.put(digests..
 func refuse(owner any, err error) {
 	r := owner.(*app.Request)
 	r.Complete(r, nil, err)
+}
+
+// committed notes that a block is committed.
+func (n *Node) committed(b *blocktree.Block) {
+	n.stages.committed(b)
+	if len(b.Payload) > 0 {
+		n.pace.busy()
+	}
 }
 
 // now is the time as the core is told it.

@@ -18,9 +18,10 @@ func TestPaceRests(t *testing.T) {
 		{time.Minute, restMax},
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			p := &pace{}
+			p := newPace(nil)
 			p.begin()
 			time.Sleep(c.work) // the bubble's time
+			p.busy()
 			began := time.Now()
 			p.rest()
 			if took := time.Since(began); took != c.rest {
@@ -30,10 +31,42 @@ func TestPaceRests(t *testing.T) {
 	}
 }
 
+// A replica that commits no commands has nothing to leave room for: there is a rest until some time after the last one.
+func TestPaceOfAnIdleReplica(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const work = 10 * time.Millisecond
+		p := newPace(nil)
+		p.begin()
+		piece := func() time.Duration {
+			time.Sleep(work)
+			began := time.Now()
+			p.rest()
+			return time.Since(began)
+		}
+		if rest := piece(); rest != 0 {
+			t.Errorf("before any commands: a rest of %v", rest)
+		}
+		p.busy()
+		busy := time.Now()
+		for range 100 {
+			rest := piece()
+			since := time.Since(busy) - rest
+			if want := map[bool]time.Duration{true: restsPerWork * work}[since <= idleAfter]; rest != want {
+				t.Fatalf("%v after the last commands: a rest of %v, want %v", since, rest, want)
+			}
+			if since > idleAfter {
+				return
+			}
+		}
+		t.Error("never idle")
+	})
+}
+
 // Little pieces add up to one that is worth a rest, and what is written passes through.
 func TestPacedWriterAddsUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := &pace{}
+		p := newPace(nil)
+		p.busy()
 		p.begin()
 		var out bytes.Buffer
 		w := pacedWriter{&out, p}
@@ -54,7 +87,8 @@ func TestPacedWriterAddsUp(t *testing.T) {
 // What comes in one large piece is written in several, each with its rest.
 func TestPacedWriterDivides(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := &pace{}
+		p := newPace(nil)
+		p.busy()
 		p.begin()
 		slow := &slowWriter{}
 		began := time.Now()
@@ -90,9 +124,10 @@ func (w *slowWriter) Write(b []byte) (int, error) {
 func TestPaceEndsWithTheNode(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		stop := make(chan struct{})
-		p := &pace{stop: stop}
+		p := newPace(stop)
 		p.begin()
 		time.Sleep(time.Second)
+		p.busy()
 		close(stop)
 		began := time.Now()
 		if p.rest(); time.Since(began) != 0 {

@@ -27,7 +27,7 @@ func (c counted) Release() {
 // While the keeper writes a large snapshot, states do not pile up before it: each would keep what was overwritten since.
 func TestStatesDoNotPileUp(t *testing.T) {
 	stop := make(chan struct{})
-	s := newSnapshots(nil, &pace{}, wire.Limits{}, KeeperConfig{}, NewHolds(), func() qc.Ticks { return 0 }, newInbox(), slog.New(slog.NewTextHandler(io.Discard, nil)), stop)
+	s := newSnapshots(nil, newPace(nil), wire.Limits{}, KeeperConfig{}, NewHolds(), func() qc.Ticks { return 0 }, newInbox(), slog.New(slog.NewTextHandler(io.Discard, nil)), stop)
 	ended := make(chan struct{})
 	go func() {
 		s.digest()
