@@ -77,6 +77,22 @@ func TestCommandsAllocateNothing(t *testing.T) {
 	}
 }
 
+// BenchmarkInsert writes keys that are not there, into a store that grows to a million of them; the unit is a key.
+func BenchmarkInsert(b *testing.B) {
+	s := newStore(b)
+	value, reply := bytes.Repeat([]byte("x"), 128), []byte(nil)
+	command, key := []byte(nil), []byte(nil)
+	b.ReportAllocs()
+	for i := 0; b.Loop(); i++ {
+		if i%1_000_000 == 0 {
+			s = newStore(b)
+		}
+		key = fmt.Appendf(key[:0], "key:%012d", i)
+		command = kv.AppendCommand(command[:0], kv.OpSet, key, value)
+		reply = s.Apply(app.Moment{}, command, reply[:0])
+	}
+}
+
 func BenchmarkGet(b *testing.B) {
 	s := newStore(b)
 	commands, reply := benchmarkSets(s)

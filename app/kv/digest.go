@@ -8,7 +8,7 @@ import (
 // Domains of the digests. No input of one can be an input of another.
 const (
 	domainInner = "hotstuffd/kv/inner\x00\x01"
-	domainLeaf  = "hotstuffd/kv/leaf\x00\x01"
+	domainLeaf  = "hotstuffd/kv/leaf\x00\x02"
 	domainEntry = "hotstuffd/kv/entry\x00\x01"
 )
 
@@ -52,7 +52,7 @@ func (d *digester) inner(n *inner, level int) [sha256.Size]byte {
 	return n.digest
 }
 
-// leaf renews the digest of a leaf: of its entries in the order of their keys.
+// leaf renews the digest of a leaf: of its entries in their order.
 func (d *digester) leaf(l *leaf) {
 	b := append(d.buf[:0], domainLeaf...)
 	for i := range l.entries {

@@ -1,6 +1,10 @@
 package kv
 
-import "slices"
+import (
+	"bytes"
+	"cmp"
+	"slices"
+)
 
 // longEntryBytes is the size above which an entry keeps the digest of its data, so that a change beside it does not hash it
 // again.
@@ -10,7 +14,7 @@ const longEntryBytes = 512
 type entry struct {
 	data   []byte // the key, then the value
 	keyLen uint32 // and sharedData
-	tag    uint32 // the hash's low half: tells nearly all other keys apart without a look at data
+	tag    uint32 // tagOf the hash: tells nearly all other keys of a leaf apart, and their order, without a look at data
 	sum    *sum   // of data, made anew with it and filled in by whoever takes digests; nil unless data is long
 }
 
@@ -18,11 +22,36 @@ type entry struct {
 // lengths of keys below it.
 const sharedData = 1 << 31
 
+// tagShift is the bit of the hash at which a tag begins. Bits below are the same in few keys of one leaf, those above the tag in
+// all, unless there are hardly any keys.
+const tagShift = 28
+
+// tagDepth is the depth from which all that the keys of a leaf need not share begins inside the tag.
+const tagDepth = hashBits - tagShift - 32
+
+func tagOf(h uint64) uint32 { return uint32(h >> tagShift) }
+
+// compare orders an entry of a leaf and a key by their hashes, and those of equal hashes by their keys.
+func (e *entry) compare(key []byte, h uint64, depth uint8) int {
+	if depth >= tagDepth && e.tag != tagOf(h) {
+		return cmp.Compare(e.tag, tagOf(h))
+	}
+	return cmp.Or(cmp.Compare(hashOf(e.key()), h), bytes.Compare(e.key(), key))
+}
+
+// bit returns the bit of the hash behind a prefix of depth bits.
+func (e *entry) bit(depth uint8) uint64 {
+	if depth >= tagDepth && depth < tagDepth+32 {
+		return uint64(e.tag) >> (tagDepth + 31 - depth) & 1
+	}
+	return hashOf(e.key()) >> (hashBits - 1 - depth) & 1
+}
+
 // newEntry returns an entry for a copy of key, with an empty value and room for one of valueBytes. set or extend completes
 // it.
 func newEntry(key []byte, h uint64, valueBytes int) entry {
 	data := append(slices.Grow([]byte(nil), len(key)+valueBytes), key...)
-	return entry{data: data, keyLen: uint32(len(key)), tag: uint32(h)}
+	return entry{data: data, keyLen: uint32(len(key)), tag: tagOf(h)}
 }
 
 func (e *entry) keyBytes() int  { return int(e.keyLen &^ sharedData) }

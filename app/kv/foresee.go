@@ -69,7 +69,7 @@ func (t *trie) bring(hashes []uint64) (sum uint64) {
 	var data [foreseenMax][]byte
 	for i, h := range hashes {
 		for j := range entries[i] {
-			if e := &entries[i][j]; e.tag == uint32(h) {
+			if e := &entries[i][j]; e.tag == tagOf(h) {
 				data[i] = e.data
 				break
 			}

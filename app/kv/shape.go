@@ -1,9 +1,6 @@
 package kv
 
-import (
-	"bytes"
-	"slices"
-)
+import "slices"
 
 // split divides the leaf where hash h stands until it is small enough, or the hash has no bits left.
 func (t *trie) split(h uint64) {
@@ -39,18 +36,17 @@ func place(h uint64, level int) int {
 	return int(h >> (hashBits - fanBits*(level+1)) % fan)
 }
 
-// divide sorts a leaf's entries by the first bit of their hashes that they need not share. The leaf is nobody else's.
+// divide parts a leaf's entries by the first bit of their hashes that they need not share: those without it come first. The
+// leaf is nobody else's.
 func (t *trie) divide(l *leaf) (low, high *leaf) {
-	low = &leaf{depth: l.depth + 1, cached: t.fresh()}
-	high = &leaf{depth: l.depth + 1, cached: t.fresh()}
-	for _, e := range l.entries {
-		if hashOf(e.key())>>(hashBits-1-l.depth)&1 == 0 {
-			low.add(e)
-		} else {
-			high.add(e)
-		}
+	at := 0
+	for at < len(l.entries) && l.entries[at].bit(l.depth) == 0 {
+		at++
 	}
-	return low, high
+	part := func(entries []entry) *leaf {
+		return &leaf{entries: append(make([]entry, 0, len(entries)+room), entries...), depth: l.depth + 1, cached: t.fresh()}
+	}
+	return part(l.entries[:at]), part(l.entries[at:])
 }
 
 // remove deletes a key. It says whether there was one.
@@ -86,12 +82,15 @@ func (t *trie) merge(h uint64) {
 		if other == nil || other.depth != l.depth || len(l.entries)+len(other.entries) > leafKeysMax {
 			return
 		}
-		joined := &leaf{depth: l.depth - 1, cached: t.fresh()}
-		joined.entries = append(append(make([]entry, 0, len(l.entries)+len(other.entries)), other.entries...), l.entries...)
-		if t.Frozen(other.born) {
-			share(joined.entries[:len(other.entries)])
+		low, high := l, other
+		if i&width != 0 {
+			low, high = other, l
 		}
-		slices.SortFunc(joined.entries, func(a, b entry) int { return bytes.Compare(a.key(), b.key()) })
+		joined := &leaf{depth: l.depth - 1, cached: t.fresh()}
+		joined.entries = append(append(make([]entry, 0, len(l.entries)+len(other.entries)), low.entries...), high.entries...)
+		if t.Frozen(other.born) {
+			share(joined.entries) // some are nobody else's: writing to them costs a copy, once
+		}
 		n.fill(i&^(2*width-1), 2*width, joined)
 		if 2*width == fan && level > 0 { // the node has no other leaf: the leaf takes its place
 			level--

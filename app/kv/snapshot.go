@@ -5,7 +5,6 @@ import (
 	"cmp"
 	"fmt"
 	"io"
-	"slices"
 
 	"github.com/hotstuffd/hotstuffd/app/snapshot"
 )
@@ -20,7 +19,7 @@ const (
 
 // WriteTo implements app.Frozen.
 func (f *frozen) WriteTo(w io.Writer) (int64, error) {
-	s := stateWriter{Writer: snapshot.NewWriter(w)}
+	s := stateWriter{snapshot.NewWriter(w)}
 	s.String(stateHead)
 	s.Uint64(uint64(f.keys))
 	s.inner(f.root, 0)
@@ -28,16 +27,7 @@ func (f *frozen) WriteTo(w io.Writer) (int64, error) {
 	return s.Close()
 }
 
-type stateWriter struct {
-	*snapshot.Writer
-	order []placed // of the leaf at hand
-}
-
-// placed is an entry and its place among all.
-type placed struct {
-	hash uint64
-	*entry
-}
+type stateWriter struct{ *snapshot.Writer }
 
 func (s *stateWriter) inner(n *inner, level int) {
 	for i := 0; i < fan && !s.Failed(); {
@@ -47,23 +37,13 @@ func (s *stateWriter) inner(n *inner, level int) {
 			continue
 		}
 		l := n.leaves[i]
-		s.leaf(l)
+		for j := range l.entries {
+			e := &l.entries[j]
+			s.Length(e.keyBytes())
+			s.Length(len(e.value()))
+			s.Bytes(e.data)
+		}
 		i += fan >> (int(l.depth) - level*fanBits)
-	}
-}
-
-func (s *stateWriter) leaf(l *leaf) {
-	s.order = s.order[:0]
-	for i := range l.entries {
-		e := &l.entries[i]
-		s.order = append(s.order, placed{hashOf(e.key()), e})
-	}
-	// Equal hashes stay in the order of their keys.
-	slices.SortStableFunc(s.order, func(a, b placed) int { return cmp.Compare(a.hash, b.hash) })
-	for _, e := range s.order {
-		s.Length(e.keyBytes())
-		s.Length(len(e.value()))
-		s.Bytes(e.data)
 	}
 }
 

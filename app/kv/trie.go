@@ -3,7 +3,6 @@ package kv
 import (
 	"bytes"
 	"crypto/sha256"
-	"slices"
 
 	"github.com/hotstuffd/hotstuffd/app/snapshot"
 )
@@ -36,7 +35,7 @@ type inner struct {
 
 // leaf holds the entries whose hashes share their first depth bits.
 type leaf struct {
-	entries []entry // in the order of their keys
+	entries []entry // in the order of their hashes; of equal hashes, of their keys
 	cached
 	depth uint8
 }
@@ -107,7 +106,7 @@ func (t *trie) touch(h uint64) *leaf {
 // find returns the index of a key's entry, or -1.
 func (l *leaf) find(key []byte, h uint64) int {
 	for i := range l.entries {
-		if e := &l.entries[i]; e.tag == uint32(h) && bytes.Equal(e.key(), key) {
+		if e := &l.entries[i]; e.tag == tagOf(h) && bytes.Equal(e.key(), key) {
 			return i
 		}
 	}
@@ -141,7 +140,7 @@ func (t *trie) upsertAt(h uint64, key []byte, valueBytes int) *entry {
 		return e
 	}
 	t.keys++
-	i := l.insert(newEntry(key, h, valueBytes))
+	i := l.insert(newEntry(key, h, valueBytes), h)
 	if len(l.entries) > leafKeysMax {
 		t.split(h)
 		l = t.leafOf(h)
@@ -152,18 +151,24 @@ func (t *trie) upsertAt(h uint64, key []byte, valueBytes int) *entry {
 
 // insert puts an entry at its place, and returns which that is. Leaves are in order at all times, because whoever takes
 // digests and writes snapshots must not move anything.
-func (l *leaf) insert(e entry) int {
-	at, _ := slices.BinarySearchFunc(l.entries, e.key(), func(e entry, key []byte) int { return bytes.Compare(e.key(), key) })
+func (l *leaf) insert(e entry, h uint64) int {
+	key, at := e.key(), len(l.entries)
+	for at > 0 && l.entries[at-1].compare(key, h, l.depth) > 0 {
+		at--
+	}
 	l.add(entry{})
 	copy(l.entries[at+1:], l.entries[at:])
 	l.entries[at] = e
 	return at
 }
 
-// add appends an entry. Room grows by little: doubling would waste more than a leaf's entries need.
+// room is for so many entries more when a leaf is full: doubling would waste more than its entries need.
+const room = 3
+
+// add appends an entry.
 func (l *leaf) add(e entry) {
 	if len(l.entries) == cap(l.entries) {
-		l.entries = append(make([]entry, 0, len(l.entries)+3), l.entries...)
+		l.entries = append(make([]entry, 0, len(l.entries)+room), l.entries...)
 	}
 	l.entries = append(l.entries, e)
 }
