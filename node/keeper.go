@@ -15,8 +15,9 @@ import (
 // Keeper decides which states become snapshots, and how much of the log is kept (PROTOCOL §9: prune below what is certified
 // and durable here). It belongs to one goroutine, beside the loop and the executor: neither waits for it.
 //
-// A snapshot is due whenever the log has grown past a multiple of a period: KeeperConfig.Bytes, doubled until it is no less
-// than the last snapshot. So snapshots at most double what is written, and a restart replays about as much as it restores.
+// A snapshot is due whenever the log has grown past a multiple of a period: KeeperConfig.Bytes, or 1.5, 2, 3, 4, 6, 8 ... times as
+// much, the first that is no less than the last snapshot. So snapshots at most double what is written, and a restart replays
+// about as much as it restores.
 // The rule reads nothing but the log from genesis on, so replicas with equal settings take snapshots of the same heights,
 // whatever each of them began with, and one that is fetched can come from all of them.
 type Keeper struct {
@@ -124,8 +125,11 @@ func (k *Keeper) due(s *State) bool {
 		last = k.taken[n-1].height
 	}
 	period := max(k.cfg.Bytes, 1)
-	for period < uint64(k.size) {
-		period *= 2
+	for size := uint64(k.size); period < size; period *= 2 {
+		if half := period / 2; period+half >= size {
+			period += half
+			break
+		}
 	}
 	return s.height > last && s.head.weight/period > k.weight/period
 }

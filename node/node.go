@@ -163,7 +163,10 @@ func (n *Node) connect(o Options, a Assembled, genesis *blocktree.Block, identit
 	})
 	n.executor = newExecutor(machine, func(h qc.Height) { n.inbox.answer(Executed{Height: h}) }, n.snapshots.digestState,
 		func(x *executor) error {
-			err := Begin(machine, n.disk, wireLimits, a.Base, a.ReplayTo, n.stop, func(h qc.Height) { x.cameTo(h, machine.block) })
+			err := Begin(machine, n.disk, wireLimits, a.Base, a.ReplayTo, n.stop, func(h qc.Height) {
+				n.pace.busy()
+				x.cameTo(h, machine.block)
+			})
 			if err == nil && machine.Height() > 0 {
 				x.cameTo(machine.Height(), machine.block) // by a snapshot alone, if no log was left above it
 			}

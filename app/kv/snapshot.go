@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"math/bits"
 
 	"github.com/hotstuffd/hotstuffd/app/snapshot"
 )
@@ -63,35 +64,91 @@ func (s *Store) Restore(r io.Reader) error {
 type stateReader struct {
 	*snapshot.Reader
 	limits Limits
+	count  uint64 // of keys, as the snapshot says
 	keys   uint64 // so many were read
 	last   []byte // and this one last
 	hash   uint64 // the hash of last
 	buf    []byte
+	ahead  []placed // read, and not in a leaf yet
 }
 
+// placed is an entry and its hash.
+type placed struct {
+	entry
+	hash uint64
+}
+
+// restore reads the keys into an empty trie. They come in its order, so that each node is made once, as it stays.
 func (s *stateReader) restore(t *trie) error {
 	s.Expect(stateHead)
-	for count := s.Uint64(); s.keys < count && s.Err() == nil; s.keys++ {
-		s.entry(t)
-	}
+	s.count = s.Uint64()
+	root := s.inner(t, 0, 0)
 	s.Expect(stateEnd)
 	s.End()
-	return s.Err()
+	if s.Err() != nil {
+		return s.Err()
+	}
+	t.root, t.keys = root, int(s.count)
+	return nil
 }
 
-// entry reads one key and its value, and puts it into the trie.
-func (s *stateReader) entry(t *trie) {
+// inner makes the node at a level where the hashes from first on stand.
+func (s *stateReader) inner(t *trie, level int, first uint64) *inner {
+	n := &inner{cached: t.fresh()}
+	s.places(t, n, level, first, fan)
+	return n
+}
+
+// places fills as many neighbouring places of a node: with one leaf if the keys fit into it, else by halves.
+func (s *stateReader) places(t *trie, n *inner, level int, first uint64, count int) {
+	depth := uint8(level*fanBits + fanBits + 1 - bits.Len(uint(count)))
+	switch here := s.sharing(first, depth); {
+	case here <= leafKeysMax || depth == hashBits:
+		l := &leaf{entries: make([]entry, here), cached: t.fresh(), depth: depth}
+		for i := range l.entries {
+			l.entries[i] = s.ahead[i].entry
+		}
+		s.ahead = s.ahead[:copy(s.ahead, s.ahead[here:])]
+		n.fill(place(first, level), count, l)
+	case count > 1:
+		s.places(t, n, level, first, count/2)
+		s.places(t, n, level, first|1<<(hashBits-1-depth), count/2)
+	default:
+		n.nodes[place(first, level)] = s.inner(t, level+1, first)
+	}
+}
+
+// sharing reads ahead, and returns how many of the next keys share the first depth bits of their hashes with first: all of
+// them, or more than a leaf holds.
+func (s *stateReader) sharing(first uint64, depth uint8) (n int) {
+	for ; n <= leafKeysMax || depth == hashBits; n++ {
+		if n == len(s.ahead) && !s.entry() || (s.ahead[n].hash^first)>>(hashBits-depth) != 0 {
+			break
+		}
+	}
+	return n
+}
+
+// entry reads one key and its value. It returns false if there is none.
+func (s *stateReader) entry() bool {
+	if s.keys == s.count || s.Err() != nil {
+		return false
+	}
 	keyBytes, valueBytes := s.Length(s.limits.KeyBytes), s.Length(s.limits.ValueBytes)
 	s.buf = s.Take(s.buf[:0], keyBytes+valueBytes)
 	if s.Err() != nil {
-		return
+		return false
 	}
 	key, value := s.buf[:keyBytes], s.buf[keyBytes:]
 	h := hashOf(key)
 	if s.keys > 0 && cmp.Or(cmp.Compare(h, s.hash), bytes.Compare(key, s.last)) <= 0 {
 		s.Refuse("key %.64q is not in its order", key)
-		return
+		return false
 	}
 	s.hash, s.last = h, append(s.last[:0], key...)
-	t.upsertAt(h, key, valueBytes).set(value)
+	s.keys++
+	e := newEntry(key, h, valueBytes)
+	e.set(value)
+	s.ahead = append(s.ahead, placed{e, h})
+	return true
 }
