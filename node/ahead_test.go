@@ -53,7 +53,7 @@ func TestApplicationIsToldWhatComes(t *testing.T) {
 	commands = slices.Insert(commands, 70, mempool.AppendRejoin(nil, mempool.Rejoin{Node: 1}))
 	b := &mempool.Batch{Count: uint32(len(commands)), Blob: bytes.Join(commands, nil)}
 	r := &app.Request{Count: b.Count, Complete: func(*app.Request, []byte, error) {}}
-	m.Apply(mempool.Execution{Block: &blocktree.Block{Height: 1}, Batches: []*mempool.Batch{b, b},
+	m.Apply(mempool.Execution{Block: &blocktree.Block{Height: 1, Parent: genesis.ID()}, Batches: []*mempool.Batch{b, b},
 		Spans: [][]mempool.Span{{{Owner: r, Count: b.Count}}, nil}})
 	if a.count != 400 || a.told != 400 || len(a.coming) != 0 {
 		t.Errorf("%d commands have come, %d were told of, %d of these have not come; want 400, all told of", a.count, a.told, len(a.coming))

@@ -68,7 +68,7 @@ func TestStateCoversLanes(t *testing.T) {
 			if h == 2 {
 				change(b)
 			}
-			m.Apply(mempool.Execution{Block: &blocktree.Block{Height: h}, Batches: []*mempool.Batch{b}})
+			m.Apply(mempool.Execution{Block: &blocktree.Block{Height: h, Parent: m.Applied().Block}, Batches: []*mempool.Batch{b}})
 		}
 		if len(got) != 1 || got[0].Height != 2 {
 			t.Fatalf("checkpoints %v, want one at height 2", got)

@@ -78,7 +78,13 @@ func (m *Machine) Applied() Applied {
 
 // Apply executes one block. Requests that this replica took in, app.Request owners all of them, are answered as soon as
 // their last command is applied.
+//
+// It panics if the block does not follow the last one: a replica that is gone is better than one that answers from a state
+// that never was.
 func (m *Machine) Apply(e mempool.Execution) {
+	if e.Block.Parent != m.block {
+		panic(fmt.Sprintf("node: block %d (%v) does not follow the executed one, %d (%v)", e.Block.Height, e.Block.Parent, m.height, m.block))
+	}
 	m.moment, m.place = app.Moment{Height: uint64(e.Block.Height), Time: e.Block.Time}, e.Block.ID()
 	for i, b := range e.Batches {
 		if i < len(e.Spans) && e.Spans[i] != nil {

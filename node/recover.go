@@ -220,7 +220,7 @@ func payloadHeld(s Stored, b *blocktree.Block) (bool, error) {
 // Begin brings a new machine to where a start found the disk: by the snapshot at base, or an older one if that is damaged,
 // and the log from there up to block to. stop, which may be nil, ends it early, and seen, which may be nil, is told of
 // each block.
-// Expected errors: the store's; errNoSnapshot.
+// Expected errors: the store's; errNoSnapshot; errStopped, and then the state is an old one that nothing may be applied to.
 func Begin(m *Machine, s Stored, l wire.Limits, base, to qc.Height, stop <-chan struct{}, seen func(qc.Height)) error {
 	if base > 0 {
 		if err := restoreStored(m, s, l, base); err != nil {
@@ -230,7 +230,7 @@ func Begin(m *Machine, s Stored, l wire.Limits, base, to qc.Height, stop <-chan 
 	for h := m.Height() + 1; h <= to; h++ {
 		select {
 		case <-stop:
-			return nil
+			return errStopped // the state is an old one
 		default:
 		}
 		e, err := storedExecution(s, h)

@@ -262,7 +262,8 @@ func TestEngineCommands(t *testing.T) {
 	}
 	apply := func(own bool, commands ...[]byte) (replies []byte) {
 		b := &mempool.Batch{Count: uint32(len(commands)), Blob: bytes.Join(commands, nil)}
-		e := mempool.Execution{Block: &blocktree.Block{Height: m.Applied().Height + 1}, Batches: []*mempool.Batch{b}}
+		at := m.Applied()
+		e := mempool.Execution{Block: &blocktree.Block{Height: at.Height + 1, Parent: at.Block}, Batches: []*mempool.Batch{b}}
 		if own {
 			r := &app.Request{Count: b.Count, Complete: func(_ *app.Request, reply []byte, _ error) { replies = reply }}
 			e.Spans = [][]mempool.Span{{{Owner: r, Count: b.Count}}}

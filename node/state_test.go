@@ -166,3 +166,32 @@ func TestExecutorWaitsForASnapshot(t *testing.T) {
 		t.Errorf("done %v, who waited for a block that the snapshot has passed is told so: %v", a.done, told)
 	}
 }
+
+// A node that stops while it replays its log executes nothing further: what was committed meanwhile would be applied to the
+// state as it was long ago, and clients would get replies out of that.
+func TestStoppedReplayIsNotGoneOnFrom(t *testing.T) {
+	m, _ := newState(t, 0)
+	_, blocks := newState(t, 4)
+	stop := make(chan struct{})
+	close(stop)
+	executed := make(chan qc.Height, 1)
+	x := newExecutor(m, func(h qc.Height) { executed <- h }, func(s *State, _ chan<- Applied) { s.Release() },
+		func(*executor) error { return Begin(m, nil, stateLimits(), 0, 3, stop, nil) })
+	request := &app.Request{Complete: func(_ *app.Request, reply []byte, err error) { t.Errorf("answered: %q, %v", reply, err) }}
+	x.Execute(mempool.Execution{Block: blocks[3], Batches: []*mempool.Batch{{}}, Spans: [][]mempool.Span{{{Owner: request}}}})
+	ended := make(chan error, 1)
+	go func() { ended <- x.run() }()
+	select {
+	case h := <-executed:
+		t.Errorf("block %d is executed", h)
+		x.close()
+		<-ended
+	case err := <-ended:
+		if !errors.Is(err, errStopped) {
+			t.Errorf("the executor ends with %v", err)
+		}
+	}
+	if left := x.close(); len(left) != 1 || left[0].Block != blocks[3] {
+		t.Errorf("%d blocks are left to be refused", len(left))
+	}
+}
