@@ -50,6 +50,7 @@ const (
 type DivergedError struct {
 	Height         qc.Height
 	Own, Certified [32]byte // digests of the state after the block of Height
+	Proof          *qc.CheckpointCertificate
 }
 
 // Error tells what to do.
@@ -81,7 +82,7 @@ func differs(own qc.Checkpoint, certified *qc.CheckpointCertificate) error {
 	case own.Block != certified.Checkpoint.Block:
 		return ErrAssumption // a quorum has committed another block
 	}
-	return &DivergedError{Height: own.Height, Own: own.Digest, Certified: certified.Checkpoint.Digest}
+	return &DivergedError{Height: own.Height, Own: own.Digest, Certified: certified.Checkpoint.Digest, Proof: certified}
 }
 
 // onExecuted takes the state that the application has come to.

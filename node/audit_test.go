@@ -212,6 +212,15 @@ func TestAuditFindsWhatIsWrong(t *testing.T) {
 			b := d.other(func(b *blocktree.Block) { b.Height--; b.Time-- })
 			d.append(hotstuff.CommitRecord{Height: b.Height, Block: b.ID()}, d.stored.Commit)
 		}, "the committed block does not follow the committed one before it"},
+		{"commit of another branch below a snapshot", func(d *damage) {
+			h := d.s.Snapshots()[0].Height() - 1
+			id, ok, err := d.s.CommittedID(h)
+			if !ok || err != nil {
+				d.t.Fatal(h, err)
+			}
+			b := d.like(d.block(id), func(b *blocktree.Block) { b.Time-- })
+			d.append(hotstuff.CommitRecord{Height: h, Block: b.ID()}, d.stored.Commit)
+		}, "state: committed block "},
 		{"lanes of the commit", func(d *damage) {
 			at := d.stored.Commit
 			at.Lanes = slices.Clone(at.Lanes)

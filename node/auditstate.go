@@ -96,6 +96,10 @@ func (a *Audit) execute(ctx context.Context, m *Machine) error {
 			a.problem("state: %v", err)
 			return nil
 		}
+		if !m.follows(e.Block) {
+			a.problem("state: committed block %d does not follow the one before it", h)
+			return nil
+		}
 		m.Apply(e)
 		p.Done++
 		a.seen(p)

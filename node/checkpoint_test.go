@@ -38,8 +38,14 @@ func TestDivergedReplicaStops(t *testing.T) {
 		c.do(0, fmt.Sprint("command", k))
 	}
 	stopped()
-	c.start(2)
+	for _, i := range []int{0, 1, 3} {
+		c.stop(i)
+	}
+	c.start(2) // alone: what has proved it wrong is on its own disk
 	stopped()
+	for _, i := range []int{0, 1, 3} {
+		c.start(i)
+	}
 	c.wrong[2] = false
 	c.start(2)
 	c.do(2, "back")

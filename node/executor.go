@@ -85,6 +85,9 @@ func (x *executor) run() error {
 			x.takeOver(w.restore)
 		}
 		for i := range w.queue {
+			if x.leaves(w.queue[i:]) {
+				return nil
+			}
 			x.execute(w.queue[i])
 			w.queue[i] = mempool.Execution{} // its batches may go
 			x.answer(append(w.asked, x.takeAsked()...))
@@ -112,6 +115,16 @@ func (x *executor) wait() (w work, ok bool) {
 		w.asked, x.asked = x.asked, nil
 	}
 	return w, !x.closed
+}
+
+// leaves puts blocks back if the executor is closed: they are not executed any more.
+func (x *executor) leaves(blocks []mempool.Execution) bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.closed {
+		x.queue = append(blocks, x.queue...)
+	}
+	return x.closed
 }
 
 // execute applies a block. One that a snapshot has passed is in it: whoever waits for its results is told that they are not known.
@@ -201,15 +214,19 @@ func (x *executor) ask() <-chan Applied {
 	return ch
 }
 
-// close ends run after the block under way and returns what was not executed.
-func (x *executor) close() []mempool.Execution {
+// close ends run after the block under way.
+func (x *executor) close() {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	x.closed = true
 	x.ready.Broadcast()
-	left := x.queue
-	x.queue = nil
-	return left
+}
+
+// unexecuted returns what was not executed, once run has ended.
+func (x *executor) unexecuted() []mempool.Execution {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.queue
 }
 
 // recent returns the ID of the executed block of a height, if it is one of the newest.

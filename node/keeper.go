@@ -16,10 +16,11 @@ import (
 // and durable here). It belongs to one goroutine, beside the loop and the executor: neither waits for it.
 //
 // A snapshot is due whenever the log has grown past a multiple of a period: KeeperConfig.Bytes, or 1.5, 2, 3, 4, 6, 8 ... times as
-// much, the first that is no less than the last snapshot. So snapshots at most double what is written, and a restart replays
+// much, the first that is no less than the last snapshot. So snapshots about double what is written, and a restart replays
 // about as much as it restores.
-// The rule reads nothing but the log from genesis on, so replicas with equal settings take snapshots of the same heights,
-// whatever each of them began with, and one that is fetched can come from all of them.
+// The rule reads the log from genesis on and the size of the last snapshot, so replicas with equal settings take snapshots of
+// the same heights, and one that is fetched can come from all of them. One that has skipped a snapshot, as while its disk was
+// full, takes others only until the sizes ask for the same period again.
 type Keeper struct {
 	store SnapshotStore
 	cfg   KeeperConfig

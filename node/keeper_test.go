@@ -3,6 +3,7 @@ package node
 import (
 	"fmt"
 	"io"
+	"math"
 	"slices"
 	"testing"
 
@@ -111,4 +112,24 @@ func TestKeeperPrunesWhenTheCommitIsNoted(t *testing.T) {
 	x.certified(qc.Checkpoint{Height: 6})
 	x.certified(qc.Checkpoint{Height: 8})
 	x.expect("snapshot 2", "prune 2")
+}
+
+// A snapshot is due at the multiples of a period that is no less than the last one, and less than twice that.
+func TestWhenASnapshotIsDue(t *testing.T) {
+	for _, c := range []struct {
+		bytes  uint64
+		size   int64
+		period uint64
+	}{
+		{0, 0, 1}, {1, 1, 1}, {1, 2, 2}, {1, 3, 3},
+		{100, 0, 100}, {100, 100, 100}, {100, 101, 150}, {100, 150, 150}, {100, 151, 200}, {100, 201, 300}, {100, 301, 400},
+		{101, 150, 151}, {101, 152, 202}, {64 << 20, 75 << 20, 96 << 20}, {64 << 20, math.MaxInt64, 1 << 63},
+	} {
+		k := NewKeeper(&keptNowhere{}, KeeperConfig{Bytes: c.bytes}, NewHolds(), func() qc.Ticks { return 0 })
+		k.size = c.size
+		due := func(weight uint64) bool { return k.due(&State{height: 9, head: stateHead{weight: weight}}) }
+		if due(c.period-1) || !due(c.period) {
+			t.Errorf("every %d bytes, the last one of %d: due at %d: %v, at %d: %v", c.bytes, c.size, c.period-1, due(c.period-1), c.period, due(c.period))
+		}
+	}
 }

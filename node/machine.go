@@ -82,7 +82,7 @@ func (m *Machine) Applied() Applied {
 // It panics if the block does not follow the last one: a replica that is gone is better than one that answers from a state
 // that never was.
 func (m *Machine) Apply(e mempool.Execution) {
-	if e.Block.Parent != m.block {
+	if !m.follows(e.Block) {
 		panic(fmt.Sprintf("node: block %d (%v) does not follow the executed one, %d (%v)", e.Block.Height, e.Block.Parent, m.height, m.block))
 	}
 	m.moment, m.place = app.Moment{Height: uint64(e.Block.Height), Time: e.Block.Time}, e.Block.ID()
@@ -99,6 +99,9 @@ func (m *Machine) Apply(e mempool.Execution) {
 		m.checkpoint()
 	}
 }
+
+// follows tells whether a block comes next.
+func (m *Machine) follows(b *blocktree.Block) bool { return b.Parent == m.block }
 
 // blockWeight is about what a block takes in the log beside its batches, bytes.
 const blockWeight = 1 << 10

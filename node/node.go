@@ -266,19 +266,33 @@ func (n *Node) Run(ctx context.Context) error {
 		err = nil
 	}
 
-	// From the outside in: no new work, then the workers, then those who wait for answers.
 	close(n.stop)
+	if err != nil {
+		n.executor.close() // at once: nobody is to be answered from a state that may be wrong
+		err = errors.Join(err, n.keepProof(err))
+	}
+	// From the outside in: no new work, then the workers, then those who wait for answers.
 	left := n.inbox.close()
 	n.network.Close()
-	unexecuted := n.executor.close()
+	n.executor.close()
 	n.payload.close()
 	n.sums.close()
 	n.loads.close()
 	n.snapshots.close()
 	group.Wait()
 	close(n.stopped)
-	n.refuseAll(left, unexecuted)
+	n.refuseAll(left, n.executor.unexecuted())
 	return errors.Join(err, n.store.Close())
+}
+
+// keepProof has the disk remember the certificate that has proved this replica's state wrong: another start, which executes
+// the same, then stops there by itself, and answers nobody from what comes after.
+func (n *Node) keepProof(stopped error) error {
+	var d *hotstuff.DivergedError
+	if !errors.As(stopped, &d) {
+		return nil
+	}
+	return n.store.Append([]hotstuff.Record{hotstuff.CheckpointRecord{Certificate: d.Proof}})
 }
 
 // runSums checks sums of votes, one after the other: they are the certificates of successive views.
@@ -406,6 +420,9 @@ func (n *Node) publish() {
 	n.tellStall(n.progress.read().stall, p.stall)
 	n.progress.set(p)
 	n.written.advance(uint64(p.committed))
+	if p.pool.BacklogBytes > 0 {
+		n.pace.busy()
+	}
 	n.admission.set(n.driver.Pool().Admitting())
 }
 

@@ -8,8 +8,9 @@ import (
 
 // pace keeps work that nobody waits for, as writing a snapshot and pruning the log, from taking a processor for as long as it
 // lasts: votes want it. After each piece of work it rests for some times as long as that took, so that on a busy machine, where
-// all takes longer, it leaves more. While no commands are committed or replayed it does not rest: there is nothing to leave room for, and a
-// replica that comes back may soon want the snapshot. It belongs to one goroutine; only busy is for any.
+// all takes longer, it leaves more. While no commands are committed, executed or replayed it does not rest:
+// there is nothing to leave room for, and a replica that comes back may soon want the snapshot. It belongs to one goroutine;
+// only busy is for any.
 type pace struct {
 	began    time.Time // of the piece under way
 	stop     <-chan struct{}
@@ -24,13 +25,13 @@ const (
 	workLeast = time.Millisecond
 	// restMax bounds one rest: a piece that waited for a slow disk was no work.
 	restMax = 50 * time.Millisecond
-	// idleAfter is how long no commands are committed or replayed before there are no rests: some views of a busy replica.
+	// idleAfter is how long busy is not called before there are no rests: some views of a busy replica.
 	idleAfter = 500 * time.Millisecond
 )
 
 func newPace(stop <-chan struct{}) *pace { return &pace{stop: stop, start: time.Now()} }
 
-// busy tells that commands are committed or replayed now.
+// busy tells that commands are committed, executed or replayed now.
 func (p *pace) busy() { p.lastBusy.Store(max(1, int64(time.Since(p.start)))) }
 
 // idle tells whether none were of late.

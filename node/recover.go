@@ -237,6 +237,9 @@ func Begin(m *Machine, s Stored, l wire.Limits, base, to qc.Height, stop <-chan 
 		if err != nil {
 			return err
 		}
+		if !m.follows(e.Block) { // below base nobody has looked
+			return fmt.Errorf("store: committed block %d does not follow the one before it", h)
+		}
 		m.Apply(e)
 		if seen != nil {
 			seen(h)

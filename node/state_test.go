@@ -191,7 +191,7 @@ func TestStoppedReplayIsNotGoneOnFrom(t *testing.T) {
 			t.Errorf("the executor ends with %v", err)
 		}
 	}
-	if left := x.close(); len(left) != 1 || left[0].Block != blocks[3] {
+	if left := x.unexecuted(); len(left) != 1 || left[0].Block != blocks[3] {
 		t.Errorf("%d blocks are left to be refused", len(left))
 	}
 }

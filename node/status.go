@@ -77,22 +77,29 @@ func (n *Node) Status() server.Status {
 	return s
 }
 
-// applied asks the executor where it stands, and remembers its answer for when it is busy.
+// applied asks the executor where it stands, and remembers its answer for when it is busy. An answer to a question of
+// earlier on, which nobody waited for any more, is not taken for where it stands now.
 func (n *Node) applied() Applied {
+	least, _ := n.executor.progress.get()
 	n.lastApplied.mu.Lock()
 	defer n.lastApplied.mu.Unlock()
 	timer := time.NewTimer(statusWait)
 	defer timer.Stop()
-	if n.lastApplied.asked == nil {
-		n.lastApplied.asked = n.executor.ask()
+	for {
+		if n.lastApplied.asked == nil {
+			n.lastApplied.asked = n.executor.ask()
+		}
+		select {
+		case n.lastApplied.value = <-n.lastApplied.asked:
+			if n.lastApplied.asked = nil; uint64(n.lastApplied.value.Height) >= least {
+				return n.lastApplied.value
+			}
+		case <-timer.C:
+			return n.lastApplied.value
+		case <-n.stopped:
+			return n.lastApplied.value
+		}
 	}
-	select {
-	case n.lastApplied.value = <-n.lastApplied.asked:
-		n.lastApplied.asked = nil
-	case <-timer.C:
-	case <-n.stopped:
-	}
-	return n.lastApplied.value
 }
 
 // Ready implements server.Node.

@@ -202,7 +202,8 @@ func TestDigestForgetsHistoryAtScale(t *testing.T) {
 	}
 }
 
-// Replicas of all versions compare digests: the function is the same for ever.
+// Replicas of all versions compare digests: the function is the same for ever. It was changed once, before any release, when
+// leaves got the order of hashes.
 func TestDigestIsForEver(t *testing.T) {
 	s := newStore(t)
 	for i := range 500 {

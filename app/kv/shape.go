@@ -44,7 +44,11 @@ func (t *trie) divide(l *leaf) (low, high *leaf) {
 		at++
 	}
 	part := func(entries []entry) *leaf {
-		return &leaf{entries: append(make([]entry, 0, len(entries)+room), entries...), depth: l.depth + 1, cached: t.fresh()}
+		half := &leaf{depth: l.depth + 1, cached: t.fresh()}
+		if len(entries) > 0 {
+			half.entries = append(make([]entry, 0, len(entries)+room), entries...)
+		}
+		return half
 	}
 	return part(l.entries[:at]), part(l.entries[at:])
 }

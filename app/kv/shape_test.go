@@ -1,6 +1,7 @@
 package kv
 
 import (
+	"bytes"
 	"fmt"
 	"testing"
 
@@ -32,9 +33,24 @@ func TestKeysAimedAtOneLeafSplitIt(t *testing.T) {
 			t.Fatalf("a leaf of %d entries", len(l.entries))
 		}
 	}
+	frozen, snapshot := s.Freeze(), new(bytes.Buffer)
+	if _, err := frozen.WriteTo(snapshot); err != nil {
+		t.Fatal(err)
+	}
+	again, err := New(DefaultLimits())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := again.Restore(snapshot); err != nil || again.Digest() != frozen.Digest() {
+		t.Errorf("the crowd is restored otherwise: %v", err)
+	}
 	for _, key := range crowd {
 		s.Apply(app.Moment{}, AppendCommand(nil, OpDel, key), nil)
 	}
+	if frozen.Digest() != again.Digest() {
+		t.Error("what is frozen has changed")
+	}
+	frozen.Release()
 	if s.Digest() != empty {
 		t.Error("the crowd is gone, and has left its mark on the shape")
 	}
