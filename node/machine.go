@@ -103,8 +103,9 @@ func (m *Machine) Apply(e mempool.Execution) {
 // follows tells whether a block comes next.
 func (m *Machine) follows(b *blocktree.Block) bool { return b.Parent == m.block }
 
-// blockWeight is about what a block takes in the log beside its batches, bytes.
-const blockWeight = 1 << 10
+// blockWeight is what a block weighs beside the bytes of its batches: a start takes about as long for one as for that much
+// of commands, so that a log of small blocks does not become long to execute before it has the weight of a snapshot.
+const blockWeight = 4 << 10
 
 // follow moves past a block.
 func (m *Machine) follow(e mempool.Execution) {

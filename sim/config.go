@@ -166,7 +166,7 @@ func Mixed(seed uint64) Config {
 // changes no other draw.
 func (c *Config) prune() {
 	if c.Seed%5 < 3 {
-		c.Snapshots = node.KeeperConfig{Bytes: 4 << 10 << (c.Seed / 5 % 4), Retain: qc.Height(c.Seed / 20 % 3 * 10)}
+		c.Snapshots = node.KeeperConfig{Bytes: 16 << 10 << (c.Seed / 5 % 4), Retain: qc.Height(c.Seed / 20 % 3 * 10)}
 	}
 }
 

@@ -14,7 +14,7 @@ func pruning(seed uint64, n int) sim.Config {
 	c := sim.Calm(seed, n)
 	c.Duration = 6 * qc.TicksPerSecond
 	c.Limits.CheckpointInterval = 4
-	c.Snapshots = node.KeeperConfig{Bytes: 32 << 10}
+	c.Snapshots = node.KeeperConfig{Bytes: 128 << 10}
 	c.Clients.Count, c.Clients.Think, c.Clients.Bytes = 3, 1000, 64
 	return c
 }
