@@ -14,15 +14,17 @@ import (
 const (
 	headerSize    = 4
 	frameBytesCap = math.MaxInt32 // no configured limit may be larger
+	// keptBytesMax is the largest frame whose memory a stream keeps for the next one.
+	keptBytesMax = 2 << 20
 )
 
 // errOversized: the peer declared a frame larger than the limit of its class.
 var errOversized = errors.New("declared frame is larger than the limit")
 
-// readFrame reads one frame of at most bytesMax bytes into memory of its own. The declared length is checked before
+// readFrame reads one frame of at most bytesMax bytes, into buf if there is room in it. The declared length is checked before
 // anything is allocated. The frame is nil for a length of zero.
 // Expected errors: errOversized; io.EOF between frames, io.ErrUnexpectedEOF within one; those of the stream.
-func readFrame(r *bufio.Reader, bytesMax int) ([]byte, error) {
+func readFrame(r *bufio.Reader, bytesMax int, buf []byte) ([]byte, error) {
 	var header [headerSize]byte
 	if _, err := io.ReadFull(r, header[:]); err != nil {
 		return nil, err
@@ -34,7 +36,11 @@ func readFrame(r *bufio.Reader, bytesMax int) ([]byte, error) {
 	if size == 0 {
 		return nil, nil
 	}
-	frame := make([]byte, size)
+	frame := buf[:0]
+	if int(size) > cap(buf) {
+		frame = make([]byte, size)
+	}
+	frame = frame[:size]
 	if _, err := io.ReadFull(r, frame); err != nil {
 		if errors.Is(err, io.EOF) {
 			err = io.ErrUnexpectedEOF

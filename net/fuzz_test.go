@@ -17,9 +17,9 @@ func FuzzReadFrame(f *testing.F) {
 	f.Fuzz(func(t *testing.T, stream []byte) {
 		const bytesMax = 512
 		r := bufio.NewReader(bytes.NewReader(stream))
-		var again []byte
+		var again, buf []byte
 		for {
-			frame, err := readFrame(r, bytesMax)
+			frame, err := readFrame(r, bytesMax, buf)
 			if err != nil {
 				if !errors.Is(err, errOversized) && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
 					t.Fatalf("unexpected error %v", err)
@@ -29,6 +29,7 @@ func FuzzReadFrame(f *testing.F) {
 			if len(frame) > bytesMax {
 				t.Fatalf("frame of %d bytes", len(frame))
 			}
+			buf = frame // the next one may have its memory
 			again = append(appendHeader(again, len(frame)), frame...)
 		}
 		if !bytes.HasPrefix(stream, again) {

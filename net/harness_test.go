@@ -134,7 +134,7 @@ func (r *replica) stop() {
 }
 
 func (r *replica) Frame(from qc.NodeID, class hsnet.Class, frame []byte) {
-	r.frames[class] <- received{from, frame}
+	r.frames[class] <- received{from, bytes.Clone(frame)}
 }
 func (r *replica) PeerUp(id qc.NodeID)   { r.up <- id }
 func (r *replica) PeerDown(id qc.NodeID) { r.down <- id }

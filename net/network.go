@@ -20,7 +20,7 @@ import (
 // Handler receives. It must be safe for concurrent use, and every call must return once its owner wants to stop,
 // because Close waits for it.
 type Handler interface {
-	// Frame hands over one received frame, which is the handler's to keep. It is called by one goroutine for each
+	// Frame hands over one received frame, whose memory is the handler's until it returns. It is called by one goroutine for each
 	// peer and class, in the order in which the frames were sent; blocking it holds back that class of that peer alone. A
 	// frame that was read in time may still be handed over after PeerDown.
 	Frame(from qc.NodeID, class Class, frame []byte)

@@ -149,8 +149,9 @@ func (s *session) read(class Class, in *quic.ReceiveStream) {
 	defer s.p.reading[class].Unlock()
 	n := s.p.n
 	r := bufio.NewReaderSize(in, readBuffer)
+	var buf []byte
 	for {
-		frame, err := readFrame(r, n.cfg.Limits[class].FrameBytesMax)
+		frame, err := readFrame(r, n.cfg.Limits[class].FrameBytesMax, buf)
 		if err != nil {
 			s.fail(class, err)
 			return
@@ -160,6 +161,9 @@ func (s *session) read(class Class, in *quic.ReceiveStream) {
 		}
 		n.counters.received[class].add(Traffic{Frames: 1, Bytes: uint64(len(frame))})
 		n.handler.Frame(s.p.id, class, frame)
+		if len(frame) <= keptBytesMax && cap(frame) > cap(buf) {
+			buf = frame
+		}
 	}
 }
 

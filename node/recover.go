@@ -31,7 +31,8 @@ type Stored interface {
 	// Snapshots lists those that are kept, the newest first.
 	Snapshots() []store.SnapshotMeta
 	OpenSnapshot(qc.Height) (io.ReadCloser, error)
-	SnapshotChunk(height qc.Height, index int) ([]byte, error)
+	// SnapshotChunk returns a chunk, in buf if there is room in it.
+	SnapshotChunk(buf []byte, height qc.Height, index int) ([]byte, error)
 }
 
 // recovered is what the store says about where this replica stands.

@@ -3,6 +3,7 @@ package node
 import (
 	"errors"
 	"slices"
+	"sync"
 
 	"github.com/hotstuffd/hotstuffd/blocktree"
 	"github.com/hotstuffd/hotstuffd/hotstuff"
@@ -15,10 +16,12 @@ import (
 // at a time, so a peer that asks much makes only itself wait.
 type Server struct {
 	Store Stored
-	Reply func(to qc.NodeID, message any) (queued bool)
-	Fail  func(error) // a store that cannot be read: the node stops
-	Holds *Holds      // what peers are fetching
+	Reply func(to qc.NodeID, message any) (queued bool) // keeps nothing of a message
+	Fail  func(error)                                   // a store that cannot be read: the node stops
+	Holds *Holds                                        // what peers are fetching
 	Now   func() qc.Ticks
+
+	chunks sync.Pool // of *[]byte: memory of a chunk
 }
 
 const (
@@ -154,9 +157,16 @@ func (s *Server) Snapshots(to qc.NodeID, r *hotstuff.SnapshotRequest) {
 // peer has others to ask.
 func (s *Server) Chunk(to qc.NodeID, r *hotstuff.ChunkRequest) {
 	s.Holds.note(to, r.Height, s.Now())
-	data, err := s.Store.SnapshotChunk(r.Height, int(r.Index))
+	buf, _ := s.chunks.Get().(*[]byte)
+	if buf == nil {
+		buf = new([]byte)
+	}
+	data, err := s.Store.SnapshotChunk(*buf, r.Height, int(r.Index))
 	if err != nil {
 		data = nil
 	}
 	s.Reply(to, &hotstuff.Chunk{Height: r.Height, Index: r.Index, Data: data})
+	if *buf = data; data != nil {
+		s.chunks.Put(buf)
+	}
 }

@@ -195,3 +195,52 @@ func TestStoppedReplayIsNotGoneOnFrom(t *testing.T) {
 		t.Errorf("%d blocks are left to be refused", len(left))
 	}
 }
+
+// An executor that is closed ends after the block under way: what is left is refused, and not answered from a state that may
+// have been found wrong.
+func TestClosedExecutorLeavesTheRest(t *testing.T) {
+	m, _ := newState(t, 0)
+	_, blocks := newState(t, 3)
+	var x *executor
+	var done []qc.Height
+	x = newExecutor(m, func(h qc.Height) {
+		done = append(done, h)
+		x.close()
+	}, func(s *State, _ chan<- Applied) { s.Release() }, func(*executor) error { return nil })
+	for _, b := range blocks {
+		x.Execute(mempool.Execution{Block: b})
+	}
+	if err := x.run(); err != nil {
+		t.Fatal(err)
+	}
+	left := x.unexecuted()
+	if !slices.Equal(done, []qc.Height{1}) || len(left) != 2 || left[0].Block != blocks[1] || left[1].Block != blocks[2] {
+		t.Errorf("executed %v, %d blocks are left", done, len(left))
+	}
+}
+
+// A status that nobody waited for any more is not shown later as where the replica stands then.
+func TestStatusIsOfNow(t *testing.T) {
+	m, _ := newState(t, 0)
+	_, blocks := newState(t, 1)
+	answered, done := make(chan struct{}, 9), make(chan struct{}, 1)
+	n := &Node{stopped: make(chan struct{})}
+	n.executor = newExecutor(m, func(qc.Height) { done <- struct{}{} }, func(s *State, to chan<- Applied) {
+		to <- s.Applied()
+		s.Release()
+		answered <- struct{}{}
+	}, func(*executor) error { return nil })
+	n.lastApplied.asked = n.executor.ask() // and the asker has gone
+	ended := make(chan error)
+	go func() { ended <- n.executor.run() }()
+	<-answered
+	n.executor.Execute(mempool.Execution{Block: blocks[0]})
+	<-done
+	if got := n.applied(); got.Height != 1 {
+		t.Errorf("shown at height %d, want 1", got.Height)
+	}
+	n.executor.close()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}

@@ -110,11 +110,11 @@ func (d reader) Snapshots() []store.SnapshotMeta { return d.disk.Snapshots() }
 func (d reader) Floor() qc.Height { return d.disk.Floor() }
 
 // SnapshotChunk implements node.Stored.
-func (d reader) SnapshotChunk(h qc.Height, index int) ([]byte, error) {
+func (d reader) SnapshotChunk(buf []byte, h qc.Height, index int) ([]byte, error) {
 	if d.l.r.unreadable {
 		return nil, errDiskUnreadable // a peer's request: nobody relies on the answer
 	}
-	return d.disk.SnapshotChunk(h, index)
+	return d.disk.SnapshotChunk(buf, h, index)
 }
 
 // OpenSnapshot implements node.Stored.

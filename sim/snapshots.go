@@ -58,7 +58,7 @@ func (d *disk) OpenSnapshot(h qc.Height) (io.ReadCloser, error) {
 }
 
 // SnapshotChunk implements node.Stored.
-func (d *disk) SnapshotChunk(h qc.Height, index int) ([]byte, error) {
+func (d *disk) SnapshotChunk(_ []byte, h qc.Height, index int) ([]byte, error) {
 	s, err := d.snapshot(h)
 	if err != nil || index < 0 || index >= len(s.meta.Chunks) {
 		return nil, store.ErrNotFound

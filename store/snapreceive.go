@@ -107,6 +107,7 @@ func (r *SnapshotReceiver) resume() error {
 	defer r.mu.Unlock()
 	x := r.s.snapshots
 	var size int64
+	var buf []byte
 	for i := -1; i < len(r.meta.Chunks); i++ {
 		if err := r.begin(); err != nil {
 			return err
@@ -115,9 +116,11 @@ func (r *SnapshotReceiver) resume() error {
 		if i < 0 {
 			size, err = r.adopt()
 		} else if int64(i)*x.chunkBytes+r.meta.chunkSize(i, x.chunkBytes) <= size {
-			if _, err = x.chunk(r.f, &r.meta, i, nil); err == nil {
+			var chunk []byte
+			if chunk, err = x.chunk(r.f, &r.meta, i, buf); err == nil {
 				r.have[i] = true
 				r.missing--
+				buf = chunk
 			} else if errors.Is(err, ErrChunk) {
 				err = nil
 			}

@@ -120,9 +120,9 @@ func (s *Store) OpenSnapshot(height qc.Height) (io.ReadCloser, error) {
 	return &snapshotReader{s: s, f: f, meta: m}, nil
 }
 
-// SnapshotChunk returns a chunk of a snapshot.
+// SnapshotChunk returns a chunk of a snapshot, in buf if there is room in it.
 // Expected errors: ErrNotFound if there is no such snapshot, or no more, or it has fewer chunks; ErrChunk.
-func (s *Store) SnapshotChunk(height qc.Height, index int) ([]byte, error) {
+func (s *Store) SnapshotChunk(buf []byte, height qc.Height, index int) ([]byte, error) {
 	if err := s.begin(); err != nil {
 		return nil, err
 	}
@@ -135,7 +135,7 @@ func (s *Store) SnapshotChunk(height qc.Height, index int) ([]byte, error) {
 	if index < 0 || index >= len(m.Chunks) {
 		return nil, ErrNotFound
 	}
-	return s.snapshots.chunk(f, &m, index, nil)
+	return s.snapshots.chunk(f, &m, index, buf)
 }
 
 // open opens the file of a listed snapshot.

@@ -148,7 +148,7 @@ func readWhole(s *store.Store, m store.SnapshotMeta) error {
 		return fmt.Errorf("snapshot %d reads as other bytes", m.Height())
 	}
 	for i := range m.Chunks {
-		chunk, e := s.SnapshotChunk(m.Height(), i)
+		chunk, e := s.SnapshotChunk(nil, m.Height(), i)
 		if e == nil && !bytes.Equal(chunk, chunkOf(m.Height(), i)) {
 			return fmt.Errorf("chunk %d of snapshot %d has other bytes", i, m.Height())
 		}
@@ -193,14 +193,14 @@ func TestSnapshotsSurvive(t *testing.T) {
 		listed(t, s, kept...)
 		listed(t, open(t, crash(t, dir), withSnapshots), kept...)
 	}
-	if _, err := s.SnapshotChunk(7, 0); !errors.Is(err, store.ErrNotFound) {
+	if _, err := s.SnapshotChunk(nil, 7, 0); !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("a chunk of a snapshot that was removed: %v, want ErrNotFound", err)
 	}
 	if _, err := s.OpenSnapshot(7); !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("a snapshot that was removed: %v, want ErrNotFound", err)
 	}
 	for _, index := range []int{-1, len(metaOf(9).Chunks)} {
-		if _, err := s.SnapshotChunk(9, index); !errors.Is(err, store.ErrNotFound) {
+		if _, err := s.SnapshotChunk(nil, 9, index); !errors.Is(err, store.ErrNotFound) {
 			t.Errorf("chunk %d: %v, want ErrNotFound", index, err)
 		}
 	}
@@ -255,7 +255,7 @@ func TestChunksOfAMebibyte(t *testing.T) {
 	if len(m.Chunks) != 3 || m.Chunks[2] != sha256.Sum256(data[2<<20:]) {
 		t.Errorf("%d chunks of %d bytes", len(m.Chunks), m.Bytes)
 	}
-	if chunk, err := s.SnapshotChunk(1, 1); err != nil || len(chunk) != store.SnapshotChunkBytes {
+	if chunk, err := s.SnapshotChunk(nil, 1, 1); err != nil || len(chunk) != store.SnapshotChunkBytes {
 		t.Errorf("chunk of %d bytes, %v", len(chunk), err)
 	}
 }
@@ -383,7 +383,7 @@ func TestSnapshotIsReplaced(t *testing.T) {
 	m, err := w.Commit(certified(3).Certificate)
 	must(t, err)
 	for _, s := range []*store.Store{s, open(t, crash(t, dir), withSnapshots)} {
-		chunk, err := s.SnapshotChunk(3, 0)
+		chunk, err := s.SnapshotChunk(nil, 3, 0)
 		if got := s.Snapshots(); len(got) != 1 || got[0].Root() != m.Root() || string(chunk) != "other" || err != nil {
 			t.Errorf("%d snapshots, %q, %v", len(got), chunk, err)
 		}
