@@ -14,8 +14,9 @@ import (
 const (
 	headerSize    = 4
 	frameBytesCap = math.MaxInt32 // no configured limit may be larger
-	// keptBytesMax is the largest frame whose memory a stream keeps for the next one.
-	keptBytesMax = 2 << 20
+	// keptBytesMax is the largest frame whose memory a stream keeps for the next one: a chunk of a snapshot with what stands
+	// around it. So a peer can have at most five times as much kept.
+	keptBytesMax = 1<<20 + 4<<10
 )
 
 // errOversized: the peer declared a frame larger than the limit of its class.
