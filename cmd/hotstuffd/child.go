@@ -41,7 +41,7 @@ func startChild(id int, h home, detach bool) (*child, error) {
 	c.cmd = exec.Command(self, "start", "--home", h.dir)
 	c.cmd.Stdout, c.cmd.Stderr = logFile, logFile
 	c.cmd.SysProcAttr = childAttributes(detach)
-	if err := c.cmd.Start(); err != nil {
+	if err := startSharing(c.cmd); err != nil {
 		return nil, err
 	}
 	go func() {
