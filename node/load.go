@@ -18,7 +18,7 @@ const (
 	// batchWeight is what a batch weighs beside its bytes: even small ones cost messages, hashes and syncs.
 	batchWeight = 1 << 10
 	// heavyRate is the weight a second from which views are paced.
-	heavyRate = 1 << 20
+	heavyRate = 4 << 20
 	// loadWindow is the time over which the rate is smoothed: 100 ms.
 	loadWindow = qc.TicksPerSecond / 10
 )

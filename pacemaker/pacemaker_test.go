@@ -146,8 +146,11 @@ func TestBaseFollowsTheMeasured(t *testing.T) {
 // TestOtherMoments of a view.
 func TestOtherMoments(t *testing.T) {
 	p := pacemaker.New(timing, 1, 40)
-	if p.HeartbeatAt() != 1040 || p.PacedAt() != 47 {
-		t.Errorf("heartbeat %d, paced %d", p.HeartbeatAt(), p.PacedAt())
+	if p.HeartbeatAt() != 1040 {
+		t.Errorf("heartbeat %d", p.HeartbeatAt())
+	}
+	if soon, late := p.PacedAt(38), p.PacedAt(20); soon != 45 || late != 40 {
+		t.Errorf("paced %d after a vote at 38, want 45; %d after one at 20, want 40", soon, late)
 	}
 	if p.RebroadcastEvery() != 25 || p.RetryEvery() != 100 {
 		t.Errorf("rebroadcast every %d, want a quarter of the timeout; retry every %d", p.RebroadcastEvery(), p.RetryEvery())
