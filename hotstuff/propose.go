@@ -30,7 +30,7 @@ func (c *Core) proposalDue() (due qc.Ticks, ok bool) {
 	}
 	switch {
 	case c.tailOpen(parent), c.includable && !c.refused:
-		if c.heavy && c.votedIn+1 == c.pace.View() {
+		if c.heavy {
 			return c.pace.PacedAt(c.votedAt), true
 		}
 		return c.pace.Entered(), true

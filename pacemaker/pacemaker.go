@@ -11,7 +11,7 @@ type Config struct {
 	Base      qc.Ticks // how long a view with work may last before the backoff; a lower bound, see Pacemaker.base
 	Max       qc.Ticks // the cap of base and backoff together; must exceed the real delays
 	Heartbeat qc.Ticks // how long an idle leader holds its proposal
-	MinView   qc.Ticks // under load a leader does not propose sooner than this after its vote in the view before; 0: at once
+	MinView   qc.Ticks // under load a leader does not propose sooner than this after its last vote; 0: at once
 }
 
 // exponentMax bounds the backoff's exponent, so that the shift cannot overflow; Config.Max bounds its effect long before.
@@ -132,9 +132,9 @@ func (p *Pacemaker) HalfTime() (at qc.Ticks, ok bool) {
 // HeartbeatAt is when an idle leader proposes an empty block.
 func (p *Pacemaker) HeartbeatAt() qc.Ticks { return p.entered + p.cfg.Heartbeat }
 
-// PacedAt is the earliest moment of the next proposal under load, if we voted in the view before at the given time. That is
-// the nearest to that view's beginning that all replicas have: what has passed since is part of the pace, and a view that
-// takes longer by itself is not made longer still.
+// PacedAt is the earliest moment of the next proposal under load, given the time of our last vote, which as a rule was in the
+// view before. That is the nearest to that view's beginning that all replicas have: what has passed since is part of the
+// pace, and a view that takes longer by itself is not made longer still.
 func (p *Pacemaker) PacedAt(voted qc.Ticks) qc.Ticks { return max(p.entered, voted+p.cfg.MinView) }
 
 // RebroadcastEvery is the interval at which a timeout is sent again until the view changes: capped, so that one lost
