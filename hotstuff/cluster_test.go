@@ -225,6 +225,13 @@ func (c *cluster) finish(r *replica) {
 		cut = c.cut(r)
 	}
 	ready := r.core.Ready()
+	if v := r.core.View(); v != r.view {
+		r.view = v
+		c.note(r.id, "enters %d", v)
+	}
+	for _, e := range ready.First {
+		c.send(r, e)
+	}
 	if cut == cutBeforePersist {
 		c.crash(r)
 		return
@@ -233,10 +240,6 @@ func (c *cluster) finish(r *replica) {
 	if cut == cutBeforeSend {
 		c.crash(r)
 		return
-	}
-	if v := r.core.View(); v != r.view {
-		r.view = v
-		c.note(r.id, "enters %d", v)
 	}
 	for _, e := range ready.Send {
 		c.send(r, e)

@@ -105,7 +105,9 @@ type Core struct {
 	votedAt qc.Ticks
 	commits []CommitRecord // not yet persisted
 	gated   bool           // the safety state must be persisted before the next send
-	out     Ready
+
+	reserving, reserved qc.View // SafetyState.Reserved in the last Ready, and on disk, since New
+	out                 Ready
 }
 
 const (
@@ -130,7 +132,7 @@ func New(cfg Config, rec Recovered, at Tick) (*Core, error) {
 	}
 	c := &Core{
 		cfg: cfg, tree: tree, now: at.Now, wall: at.Wall,
-		safety:   safety{state: rec.Safety, committee: cfg.Committee, self: cfg.Self, signer: cfg.Signer, identity: cfg.Identity},
+		safety:   newSafety(cfg, rec.Safety),
 		peers:    peers.New(cfg.Self, n),
 		askedAt:  make([]qc.Ticks, n),
 		peerDown: make([]bool, n),

@@ -55,8 +55,8 @@ func (c *cluster) checkSafety(r *replica, old, s hotstuff.SafetyState) {
 	if s.Sequence != old.Sequence+1 {
 		c.fatal("n%d writes safety state %d after %d", r.id, s.Sequence, old.Sequence)
 	}
-	if s.LockView < old.LockView || s.HighQC.View < old.HighQC.View {
-		c.fatal("n%d lowers its lock or its high QC", r.id)
+	if s.LockView < old.LockView || s.HighQC.View < old.HighQC.View || s.Reserved < old.Reserved {
+		c.fatal("n%d lowers its lock, its high QC or what it has reserved", r.id)
 	}
 	if v := s.LastVoted; v != nil && v != old.LastVoted {
 		if old.LastTimeout != nil && v.View <= old.LastTimeout.View || old.LastVoted != nil && v.View <= old.LastVoted.View {
@@ -104,8 +104,8 @@ func (c *cluster) checkSend(r *replica, m hotstuff.Message) {
 			vote(t.Vote)
 		}
 	case *hotstuff.Proposal:
-		if s.LastProposal == nil || m.Block.View > s.LastProposal.View {
-			c.fatal("n%d sends a proposal of view %d that is not persisted", r.id, m.Block.View)
+		if m.Block.View > s.Reserved && (s.LastProposal == nil || m.Block.View > s.LastProposal.View) {
+			c.fatal("n%d sends a proposal of view %d, and neither it nor its view is persisted", r.id, m.Block.View)
 		}
 		once(c, r.id, "proposes", r.past.proposals, m.Block.View, m.Block.ID())
 	}

@@ -5,11 +5,19 @@ import (
 	"github.com/hotstuffd/hotstuffd/qc"
 )
 
-// proposable returns the block to propose on, if we may propose in the present view: only on the high QC, only as its
-// leader, with the certificate by which the view was entered (PROTOCOL §3, §4).
+// proposable returns the block to propose on, if we may propose in the present view.
 func (c *Core) proposable() (*blocktree.Entry, bool) {
+	if !c.safety.mayPropose(c.pace.View()) {
+		return nil, false
+	}
+	return c.leading()
+}
+
+// leading returns the block to propose on, if the present view is ours to propose in and we have not: only on the high QC,
+// only as its leader, with the certificate by which the view was entered (PROTOCOL §3, §4).
+func (c *Core) leading() (*blocktree.Entry, bool) {
 	v, s := c.pace.View(), &c.safety.state
-	if !c.safety.mayPropose(v) {
+	if !c.safety.unproposed(v) {
 		return nil, false
 	}
 	parent := c.tip()
@@ -102,6 +110,11 @@ func (c *Core) propose(parent *blocktree.Entry, refs []blocktree.BatchRef) error
 	if err := c.placeProposal(b, c.cfg.Self); err != nil {
 		return err
 	}
-	c.broadcast(&Proposal{Block: b})
+	m := Envelope{Broadcast: true, Message: &Proposal{Block: b}}
+	if b.View <= c.reserved {
+		c.out.First = append(c.out.First, m)
+	} else {
+		c.out.Send = append(c.out.Send, m)
+	}
 	return nil
 }

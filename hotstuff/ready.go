@@ -7,6 +7,9 @@ import (
 
 // Ready is what the world must now do, in the order of the fields. Its slices are the caller's until Advance.
 type Ready struct {
+	// First rests on nothing that Persist holds, and leaves before that is written: proposals of views that were reserved by
+	// an earlier write.
+	First []Envelope
 	// Persist is one atomic batch, synced when it is written.
 	Persist []Record
 	// Gated: Send rests on Persist and leaves only once that is durable. A restart would otherwise forget a vote that others
@@ -92,7 +95,7 @@ func (c *Core) Ready() Ready {
 	if c.gated || commits {
 		c.safety.state.Sequence++
 		r.Persist = append(r.Persist, c.safety.state)
-		c.gated = false
+		c.gated, c.reserving = false, c.safety.state.Reserved
 	}
 	if commits {
 		// They gate nothing and ride along: a restart without them finds them again by the high QC, and what was decided stays
@@ -108,7 +111,10 @@ func (c *Core) Ready() Ready {
 }
 
 // Advance says that everything in the last Ready was done, or is under way where its order allows it.
-func (c *Core) Advance() { c.out = Ready{} }
+func (c *Core) Advance() {
+	c.out = Ready{}
+	c.reserved = c.reserving
+}
 
 func (c *Core) send(to qc.NodeID, m Message) {
 	c.out.Send = append(c.out.Send, Envelope{To: to, Message: m})

@@ -19,6 +19,7 @@ type SafetyState struct {
 	LastTC       *qc.TimeoutCertificate // the highest known; nil before the first
 	LastTimeout  *qc.Timeout            // nil before the first timeout
 	LastProposal *blocktree.Block       // whole: a restart may send it again, and nothing else in its view
+	Reserved     qc.View                // the highest view in which a proposal may have left before it was on disk (safety.reserve)
 	Incarnation  blocktree.Incarnation  // of the replica's own newest lane
 	Nonce        Nonce                  // zero, but while the replica rejoins (rejoin.go)
 	Floor        qc.View                // w of the last rejoin: nothing is signed in views up to it; 0: there was none

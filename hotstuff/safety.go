@@ -18,6 +18,12 @@ type safety struct {
 	self      qc.NodeID
 	signer    qc.Signer
 	identity  qc.Identity
+	// barred is what an earlier life had reserved: it may have proposed in views up to this one, and nobody knows what.
+	barred qc.View
+}
+
+func newSafety(cfg Config, state SafetyState) safety {
+	return safety{state: state, committee: cfg.Committee, self: cfg.Self, signer: cfg.Signer, identity: cfg.Identity, barred: state.Reserved}
 }
 
 func (s *safety) lastVotedView() qc.View {
@@ -46,10 +52,22 @@ func (s *safety) mayVote(v qc.View) bool {
 	return s.maySign(v) && v > s.lastVotedView() && v > s.lastTimeoutView()
 }
 
-// mayPropose: one proposal a view, never in a view voted or timed out in, never below an earlier one (PROTOCOL §7).
-func (s *safety) mayPropose(v qc.View) bool {
+// unproposed: this replica has neither voted nor timed out in v, and knows of no proposal of its own there or later.
+func (s *safety) unproposed(v qc.View) bool {
 	return s.mayVote(v) && (s.state.LastProposal == nil || v > s.state.LastProposal.View)
 }
+
+// mayPropose: one proposal a view, never in a view voted or timed out in, never below an earlier one, and none that an
+// earlier life may have made already (PROTOCOL §7).
+func (s *safety) mayPropose(v qc.View) bool { return s.unproposed(v) && v > s.barred }
+
+// reserve notes that a proposal in v may leave before it is on disk itself. It is called with the vote in v−1, by whoever
+// leads v on the block voted for, so that the note costs no write of its own.
+//
+// The proposal needs no write for what others make of it: what they lock and commit rests on votes alone. It is written so
+// that no restart proposes another block in its view, and that the note prevents as well: after a restart nothing is
+// proposed in views up to the reserved one but what was stored. A crash within that one view may cost a timeout then.
+func (s *safety) reserve(v qc.View) { s.state.Reserved = max(s.state.Reserved, v) }
 
 // vote signs the vote for a block that the vote rule accepts, and remembers it. The caller has checked mayVote.
 func (s *safety) vote(view qc.View, block qc.BlockID) qc.Vote {
@@ -81,7 +99,8 @@ func (s *safety) timeout(view qc.View) *qc.Timeout {
 	return t
 }
 
-// propose signs a proposal and remembers it whole: a restart may send this block again, and no other in its view.
+// propose signs a proposal and remembers it whole: a restart may send this block again, and no other in its view. It leaves
+// once it is on disk, or at once if its view was reserved on disk before.
 // The caller has checked mayPropose.
 func (s *safety) propose(b *blocktree.Block) {
 	if !s.mayPropose(b.View) {

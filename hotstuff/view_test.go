@@ -287,6 +287,51 @@ func TestRestartProposesNothingElse(t *testing.T) {
 	s.mustVote(said, b, true)
 }
 
+// TestReservedView: whoever has voted and leads the next view proposes there without a write, for the vote's has noted that
+// it may. A restart that does not find the proposal makes no other one in that view, and shows the certificate for it; it
+// votes for the first one, and proposes in later views (PROTOCOL §7).
+func TestReservedView(t *testing.T) {
+	s := newSolo(t)
+	s.submit(1, "a1")
+	b3 := s.on(s.genesis, 3)
+	s.propose(b3)
+	if got := s.r.disk.safety; got.LastVoted == nil || got.LastVoted.Block != b3.ID() || got.Reserved != 4 {
+		t.Fatalf("on disk: vote %v, reserved %d", got.LastVoted, got.Reserved)
+	}
+	s.cut = func(*replica) cutAt { return cutBeforePersist }
+	made := of(s.giveQC(b3), "proposal")
+	if len(made) != 1 || s.r.disk.safety.LastProposal != nil {
+		t.Fatalf("the leader of view 4, whose power fails in its next write, says %v", made)
+	}
+	b4 := made[0].msg.(*hotstuff.Proposal).Block
+	s.cut = nil
+	s.submit(2, "a2")
+	s.start(s.r)
+	said := append(s.take(), s.giveQC(b3)...)
+	if len(of(said, "proposal")) != 0 || len(of(said, "qc")) != 1 {
+		t.Fatalf("after the restart: %v", said)
+	}
+	s.mustVote(s.propose(b4), b4, true)
+	b7 := s.on(b4, 7)
+	s.propose(b7)
+	if made := of(s.giveQC(b7), "proposal"); len(made) != 1 || made[0].msg.(*hotstuff.Proposal).Block.View != 8 {
+		t.Fatalf("the leader of view 8 says %v", made)
+	}
+}
+
+// TestUnreservedView: in a view that was entered without a vote in the one before, a proposal waits for the write.
+func TestUnreservedView(t *testing.T) {
+	for _, cut := range []cutAt{cutNever, cutBeforePersist} {
+		s := newSolo(t)
+		s.submit(1, "a1")
+		s.cut = func(*replica) cutAt { return cut }
+		said := s.give(1, &hotstuff.CertificateMessage{TC: s.giveUp(3, s.genesis)})
+		if made := of(said, "proposal"); (len(made) == 1) != (cut == cutNever) {
+			t.Errorf("cut %d: the leader of view 4 says %v", cut, said)
+		}
+	}
+}
+
 // TestRestartFindsItsPlace: a high QC that is never below the committed block, though commits were persisted by a replica
 // that has signed nothing.
 func TestRestartFindsItsPlace(t *testing.T) {

@@ -155,6 +155,7 @@ func (c *Core) tryVote() error {
 		c.collect(vote, c.cfg.Self) // also when another leads next: timeouts may bring the others' votes to us
 		switch next := c.leader(v+1, x.entry); {
 		case next == c.cfg.Self:
+			c.safety.reserve(v + 1)
 		case c.peerDown[next]:
 			// Nobody would sum the votes. Sent to all, they make the certificate without waiting for timeouts.
 			c.broadcast(&VoteMessage{Vote: vote})
@@ -294,13 +295,14 @@ func (c *Core) shareCertificate(q *qc.QuorumCertificate) {
 }
 
 // shareWhileHolding broadcasts the certificate by which a leader that holds its proposal has entered the view, wherever it
-// came from: a Byzantine replica may have shown it to the leader alone (PROTOCOL §3, §5).
+// came from: a Byzantine replica may have shown it to the leader alone (PROTOCOL §3, §5). So does one that may not propose,
+// for it may have done so before a restart.
 func (c *Core) shareWhileHolding() {
 	q := &c.safety.state.HighQC
 	if c.shared || c.build != nil || q.View == 0 || q.View+1 != c.pace.View() {
 		return
 	}
-	if _, ok := c.proposable(); ok && !c.willProposeAtOnce() {
+	if _, ok := c.leading(); ok && !c.willProposeAtOnce() {
 		c.shared = true
 		held := *q // the high QC moves on, the message does not
 		c.broadcast(&CertificateMessage{QC: &held})

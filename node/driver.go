@@ -312,6 +312,7 @@ func (d *Driver) perform(at hotstuff.Tick) (worked bool, err error) {
 	if d.laneSynced {
 		d.performPool()
 	}
+	d.sendAll(r.First)
 	if !r.Gated {
 		d.sendAll(r.Send)
 	}

@@ -108,9 +108,12 @@ func (c *checker) safety(r *replica, old, s *hotstuff.SafetyState) {
 	if s.LockView < old.LockView || s.HighQC.View < old.HighQC.View || old.LastTC != nil && (s.LastTC == nil || s.LastTC.View < old.LastTC.View) {
 		w.fail("lock", "%v lowers its lock, high QC or TC", r.id)
 	}
+	if s.Reserved < old.Reserved {
+		w.fail("S9", "%v forgets that it may have proposed in view %d", r.id, old.Reserved)
+	}
 	if b := s.LastProposal; b != nil && (old.LastProposal == nil || b.ID() != old.LastProposal.ID()) {
 		once(c, r.id, "proposes", said.proposals, b.View, b.ID())
-		c.proposalRule(r, old, s)
+		c.proposalRule(r, old, b)
 	}
 	if v := s.LastVoted; v != nil && (old.LastVoted == nil || *v != *old.LastVoted) {
 		if old.LastVoted != nil && v.View <= old.LastVoted.View {
@@ -149,8 +152,8 @@ func (c *checker) unsaid(r *replica, records []hotstuff.Record) {
 		if t := s.LastTimeout; t != nil && (old.LastTimeout == nil || t.View != old.LastTimeout.View) {
 			delete(said.timeouts, t.View)
 		}
-		if b := s.LastProposal; b != nil && (old.LastProposal == nil || b.ID() != old.LastProposal.ID()) {
-			delete(said.proposals, b.View)
+		if b := s.LastProposal; b != nil && (old.LastProposal == nil || b.ID() != old.LastProposal.ID()) && b.View > old.Reserved {
+			delete(said.proposals, b.View) // in a reserved view it has left before the write
 		}
 	}
 }
@@ -318,7 +321,10 @@ func (c *checker) sends(r *replica, message any) {
 		}
 	case *hotstuff.Proposal:
 		if s.LastProposal == nil || m.Block.View > s.LastProposal.View {
-			c.w.fail("S9", "%v sends a proposal of view %d that is not on disk", r.id, m.Block.View)
+			if m.Block.View > s.Reserved {
+				c.w.fail("S9", "%v sends a proposal of view %d, and neither it nor its view is on disk", r.id, m.Block.View)
+			}
+			c.proposalRule(r, s, m.Block)
 		}
 		once(c, r.id, "proposes", said.proposals, m.Block.View, m.Block.ID())
 	}

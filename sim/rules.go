@@ -138,9 +138,8 @@ func (c *checker) timeoutRule(r *replica, old, s *hotstuff.SafetyState) {
 	}
 }
 
-// proposalRule checks a new proposal (PROTOCOL §3, §7, §8).
-func (c *checker) proposalRule(r *replica, old, s *hotstuff.SafetyState) {
-	b := s.LastProposal
+// proposalRule checks a new proposal (PROTOCOL §3, §7, §8). old is what was on disk before it.
+func (c *checker) proposalRule(r *replica, old *hotstuff.SafetyState, b *blocktree.Block) {
 	parent := c.blocks[b.Parent]
 	wall := c.w.wall(r.skew)
 	switch {

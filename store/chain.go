@@ -37,12 +37,13 @@ func (id Identity) owner() owner {
 // it was never whole.
 const (
 	chainFile   = "CHAIN"
-	chainFormat = 2
+	chainFormat = 3
 	chainText   = "hotstuffd store\nformat %d\nchain %s\nnode %d\n"
 	chainMax    = 256 // bytes
 )
 
-// Formats before the present one: 1 knows no Prune and no snapshots. It would miss the blocks that a pruned store lacks.
+// Formats before the present one: 1 knows no Prune and no snapshots. It would miss the blocks that a pruned store lacks. 2
+// knows no reserved views. It would propose in one a second time.
 const oldestFormat = 1
 
 func (id Identity) text() string { return id.textOf(chainFormat) }

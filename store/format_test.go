@@ -25,7 +25,7 @@ func FuzzParseSlot(f *testing.F) {
 func FuzzParseChain(f *testing.F) {
 	f.Add(Identity{Chain: qc.ChainID{1}, Node: 3}.text())
 	f.Add(Identity{Chain: qc.ChainID{1}, Node: 3}.textOf(oldestFormat))
-	f.Add("hotstuffd store\nformat 3\nfrom the future")
+	f.Add("hotstuffd store\nformat 4\nfrom the future")
 	f.Fuzz(func(t *testing.T, text string) {
 		format, chain, node, ok := parseChain(text)
 		if ok && format <= chainFormat && (Identity{Chain: chain, Node: node}).textOf(format) != text {

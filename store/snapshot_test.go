@@ -447,7 +447,7 @@ func TestOlderFormatIsRaised(t *testing.T) {
 	vote(t, s, 2)
 	must(t, s.Close())
 	mine := string(read(t, filepath.Join(dir, "CHAIN")))
-	older := strings.Replace(mine, "format 2\n", "format 1\n", 1)
+	older := strings.Replace(mine, "format 3\n", "format 1\n", 1)
 	write(t, filepath.Join(dir, "CHAIN"), []byte(older))
 	remove(t, dir, "snapshots")
 	again := open(t, dir, withSnapshots)

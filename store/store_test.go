@@ -164,7 +164,7 @@ func TestStoreOfAnotherIsUntouched(t *testing.T) {
 	}{
 		"other chain":   {chain, mine, store.ErrOtherChain},
 		"other replica": {node, mine, store.ErrOtherChain},
-		"newer format":  {identity, strings.Replace(mine, "format 2\n", "format 3\n", 1), store.ErrNewerFormat},
+		"newer format":  {identity, strings.Replace(mine, "format 3\n", "format 4\n", 1), store.ErrNewerFormat},
 		"newer layout":  {identity, "hotstuffd store\nformat 4\nanything\n", store.ErrNewerFormat},
 		"damaged":       {identity, strings.Replace(mine, "node", "mode", 1), store.ErrSafetyLost},
 		"cut off":       {identity, mine[:len(mine)-1], store.ErrSafetyLost},

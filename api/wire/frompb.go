@@ -106,7 +106,7 @@ func stateFromPB(m *pb.SafetyState) hotstuff.SafetyState {
 		LockView: qc.View(m.LockView), LockBlock: qc.BlockID(m.LockBlock), HighQC: qcFromPB(m.HighQc), LastTC: tcFromPB(m.LastTc),
 		LastTimeout: timeoutFromPB(m.LastTimeout), LastProposal: blockFromPB(m.LastProposal),
 		Incarnation: blocktree.Incarnation{Rejoin: qc.View(m.IncarnationRejoin), Starts: m.IncarnationStarts},
-		Floor:       qc.View(m.Floor)}
+		Floor:       qc.View(m.Floor), Reserved: qc.View(m.Reserved)}
 	if len(m.Nonce) > 0 {
 		s.Nonce = hotstuff.Nonce(m.Nonce)
 	}

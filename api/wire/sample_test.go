@@ -115,7 +115,7 @@ func (s sampler) state() hotstuff.SafetyState {
 		st.LastTimeout, st.LastProposal = s.timeout(), s.block()
 	}
 	if s.chance() {
-		st.Nonce, st.Floor = s.hash(), qc.View(s.number())
+		st.Nonce, st.Floor, st.Reserved = s.hash(), qc.View(s.number()), qc.View(s.number())
 	}
 	return st
 }

@@ -95,7 +95,7 @@ func stateToPB(s *hotstuff.SafetyState) *pb.SafetyState {
 	m := &pb.SafetyState{Sequence: s.Sequence, Epoch: uint32(s.Epoch), LastVoted: voteToPB(s.LastVoted),
 		LockView: uint64(s.LockView), LockBlock: s.LockBlock[:], HighQc: qcToPB(&s.HighQC), LastTc: tcToPB(s.LastTC),
 		LastTimeout: timeoutToPB(s.LastTimeout), LastProposal: blockToPB(s.LastProposal),
-		IncarnationRejoin: uint64(s.Incarnation.Rejoin), IncarnationStarts: s.Incarnation.Starts, Floor: uint64(s.Floor)}
+		IncarnationRejoin: uint64(s.Incarnation.Rejoin), IncarnationStarts: s.Incarnation.Starts, Floor: uint64(s.Floor), Reserved: uint64(s.Reserved)}
 	if !s.Nonce.IsZero() {
 		m.Nonce = s.Nonce[:]
 	}

@@ -150,6 +150,9 @@ func (w *world) finish(x *instance) {
 		w.step(x, hotstuff.Payload{View: q.Build.View, Parent: q.Build.Parent})
 	}
 	ready := x.core.Ready()
+	for _, e := range ready.First {
+		w.send(x, e)
+	}
 	w.checkPersist(x, ready.Persist)
 	for _, e := range ready.Send {
 		w.send(x, e)

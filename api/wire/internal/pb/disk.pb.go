@@ -37,8 +37,9 @@ type SafetyState struct {
 	LastProposal      *Block                 `protobuf:"bytes,9,opt,name=last_proposal,json=lastProposal,proto3" json:"last_proposal,omitempty"`
 	IncarnationRejoin uint64                 `protobuf:"varint,10,opt,name=incarnation_rejoin,json=incarnationRejoin,proto3" json:"incarnation_rejoin,omitempty"` // of the replica's own newest lane
 	IncarnationStarts uint64                 `protobuf:"varint,11,opt,name=incarnation_starts,json=incarnationStarts,proto3" json:"incarnation_starts,omitempty"`
-	Nonce             []byte                 `protobuf:"bytes,12,opt,name=nonce,proto3" json:"nonce,omitempty"`  // 32 bytes; present while the replica rejoins: it signs nothing before this is committed
-	Floor             uint64                 `protobuf:"varint,13,opt,name=floor,proto3" json:"floor,omitempty"` // the view of the last rejoin, up to which nothing is signed; 0 if there was none
+	Nonce             []byte                 `protobuf:"bytes,12,opt,name=nonce,proto3" json:"nonce,omitempty"`        // 32 bytes; present while the replica rejoins: it signs nothing before this is committed
+	Floor             uint64                 `protobuf:"varint,13,opt,name=floor,proto3" json:"floor,omitempty"`       // the view of the last rejoin, up to which nothing is signed; 0 if there was none
+	Reserved          uint64                 `protobuf:"varint,14,opt,name=reserved,proto3" json:"reserved,omitempty"` // the highest view in which a proposal may have left before it was stored
 	unknownFields     protoimpl.UnknownFields
 	sizeCache         protoimpl.SizeCache
 }
@@ -160,6 +161,13 @@ func (x *SafetyState) GetNonce() []byte {
 func (x *SafetyState) GetFloor() uint64 {
 	if x != nil {
 		return x.Floor
+	}
+	return 0
+}
+
+func (x *SafetyState) GetReserved() uint64 {
+	if x != nil {
+		return x.Reserved
 	}
 	return 0
 }
@@ -290,7 +298,7 @@ var File_api_wire_disk_proto protoreflect.FileDescriptor
 
 const file_api_wire_disk_proto_rawDesc = "" +
 	"\n" +
-	"\x13api/wire/disk.proto\x12\fhotstuffd.v1\x1a\x13api/wire/core.proto\"\xa1\x04\n" +
+	"\x13api/wire/disk.proto\x12\fhotstuffd.v1\x1a\x13api/wire/core.proto\"\xbd\x04\n" +
 	"\vSafetyState\x12\x1a\n" +
 	"\bsequence\x18\x01 \x01(\x04R\bsequence\x12\x14\n" +
 	"\x05epoch\x18\x02 \x01(\rR\x05epoch\x121\n" +
@@ -307,7 +315,8 @@ const file_api_wire_disk_proto_rawDesc = "" +
 	" \x01(\x04R\x11incarnationRejoin\x12-\n" +
 	"\x12incarnation_starts\x18\v \x01(\x04R\x11incarnationStarts\x12\x14\n" +
 	"\x05nonce\x18\f \x01(\fR\x05nonce\x12\x14\n" +
-	"\x05floor\x18\r \x01(\x04R\x05floor\"h\n" +
+	"\x05floor\x18\r \x01(\x04R\x05floor\x12\x1a\n" +
+	"\breserved\x18\x0e \x01(\x04R\breserved\"h\n" +
 	"\fCommitRecord\x12\x16\n" +
 	"\x06height\x18\x01 \x01(\x04R\x06height\x12\x14\n" +
 	"\x05block\x18\x02 \x01(\fR\x05block\x12*\n" +
