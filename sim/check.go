@@ -324,7 +324,9 @@ func (c *checker) sends(r *replica, message any) {
 			if m.Block.View > s.Reserved {
 				c.w.fail("S9", "%v sends a proposal of view %d, and neither it nor its view is on disk", r.id, m.Block.View)
 			}
-			c.proposalRule(r, s, m.Block)
+			if c.blocks[m.Block.Parent] != nil { // else its parent is in the write that follows, and the rule is looked at then
+				c.proposalRule(r, s, m.Block)
+			}
 		}
 		once(c, r.id, "proposes", said.proposals, m.Block.View, m.Block.ID())
 	}
