@@ -110,11 +110,10 @@ func (c *Core) propose(parent *blocktree.Entry, refs []blocktree.BatchRef) error
 	if err := c.placeProposal(b, c.cfg.Self); err != nil {
 		return err
 	}
-	m := Envelope{Broadcast: true, Message: &Proposal{Block: b}}
 	if b.View <= c.reserved {
-		c.out.First = append(c.out.First, m)
-	} else {
-		c.out.Send = append(c.out.Send, m)
+		c.out.First = append(c.out.First, Envelope{Broadcast: true, Message: &Proposal{Block: b}})
+		return nil
 	}
+	c.broadcast(&Proposal{Block: b})
 	return nil
 }

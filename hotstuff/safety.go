@@ -7,7 +7,7 @@ import (
 
 // safety is the one signing authority (S10). Everything that this replica signs is signed by one of its four methods,
 // each of which refuses what would contradict an earlier signature, and changes the state that is synced before the
-// signature leaves.
+// signature leaves; but a proposal may leave before it is synced itself, if its view was reserved (reserve).
 //
 // Theorem (agreement). Two blocks that commit do not conflict. It rests on: one vote a view (vote), no vote in a view
 // that was timed out (vote, timeout), no vote against the lock unless a later certificate shows that a quorum has moved
