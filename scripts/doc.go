@@ -2,7 +2,8 @@
 //
 // The commands:
 //
-//	scripts/check         the one gate: format, vet, staticcheck, these rules, all tests, a fuzz smoke, a build
+//	scripts/check         the one gate: format, vet, these rules, a build, staticcheck, the tests with the race detector; and
+//	                      with --campaigns all that CI looks at
 //	scripts/bench/readme  the measurements in the README, beside a single Redis in the same run
 //	scripts/killtest      four real nodes under load, killed and paused again and again
 //	scripts/soak          memory, disk and stand-stills over minutes of load

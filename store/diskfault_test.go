@@ -16,6 +16,7 @@ import (
 // and so does every later one until the store is opened again. What was acknowledged is there then, with or without a
 // power cut in between, and the store goes on once the disk does: nothing is corrupted, and nothing is refused (S9, S17).
 func TestFailingDisks(t *testing.T) {
+	failsLevelDB(t)
 	var n diskFaults
 	t.Run("seeds", func(t *testing.T) {
 		for seed := range ofCampaign[uint64](8, 2) {
@@ -83,6 +84,7 @@ func (h *history) onFailingDisk(t *testing.T, name point, operations int, n *dis
 // Each operation of the first Open may fail, and the power with it: what was done so far survives in part, and there is no
 // older manifest to fall back on.
 func TestOpenFailsAnywhere(t *testing.T) {
+	failsLevelDB(t)
 	whole := cutdisk.New()
 	must(t, store.Init(storeDir, identity, onDisk(whole)))
 	good := whole.Kill()

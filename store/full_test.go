@@ -30,6 +30,7 @@ func (n *fulls) String() string {
 // fails with ErrFull, and everything acknowledged can be read meanwhile. A power cut then loses none of it. Once there is
 // room, Revive takes the store back into use, the failed call is repeated, and all goes on as if nothing had been.
 func TestFullDisks(t *testing.T) {
+	failsLevelDB(t)
 	var n fulls
 	t.Run("seeds", func(t *testing.T) {
 		for seed := range ofCampaign[uint64](4, 1) {

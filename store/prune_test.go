@@ -351,6 +351,7 @@ func TestCloseEndsPrune(t *testing.T) {
 
 // A write that fails ends the store, as any write does that later ones rely on.
 func TestFailedPruneEndsTheStore(t *testing.T) {
+	failsLevelDB(t)
 	disk := cutdisk.New()
 	must(t, store.Init(storeDir, identity, onDisk(disk)))
 	s := openOn(t, disk)

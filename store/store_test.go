@@ -1,7 +1,9 @@
 package store_test
 
 import (
+	"crypto/sha256"
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -182,14 +184,23 @@ func TestStoreOfAnotherIsUntouched(t *testing.T) {
 	}
 }
 
-// files returns the content of all files of a directory by name.
-func files(t *testing.T, dir string) map[string]string {
+// files returns the digest of each file of a directory. A store's are large: a reserve, and segments.
+func files(t *testing.T, dir string) map[string][sha256.Size]byte {
 	t.Helper()
-	all := map[string]string{}
+	all := map[string][sha256.Size]byte{}
+	block := make([]byte, 64<<10)
 	err := filepath.WalkDir(dir, func(name string, d os.DirEntry, err error) error {
-		if err == nil && !d.IsDir() {
-			all[strings.TrimPrefix(name, dir)] = string(read(t, name))
+		if err != nil || d.IsDir() {
+			return err
 		}
+		f, err := os.Open(name)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		sum := sha256.New()
+		_, err = io.CopyBuffer(sum, struct{ io.Reader }{f}, block) // the file itself would bring a buffer of its own
+		all[strings.TrimPrefix(name, dir)] = [sha256.Size]byte(sum.Sum(nil))
 		return err
 	})
 	if err != nil {
