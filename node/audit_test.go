@@ -79,15 +79,40 @@ func copySparse(t *testing.T, to, from string) {
 		if err != nil || entry.IsDir() {
 			return errors.Join(err, os.MkdirAll(copied, 0o700))
 		}
-		data, err := os.ReadFile(path)
-		if err != nil {
-			return err
-		}
-		used := bytes.TrimRight(data, "\x00")
-		return errors.Join(os.WriteFile(copied, used, 0o600), os.Truncate(copied, int64(len(data))))
+		return copySparseFile(copied, path)
 	})
 	if err != nil {
 		t.Fatal(err)
+	}
+}
+
+// copySparseFile copies a file by blocks, and leaves out those of zeros.
+func copySparseFile(to, from string) error {
+	source, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer source.Close()
+	copied, err := os.Create(to)
+	if err != nil {
+		return err
+	}
+	defer copied.Close()
+	block, zeros := make([]byte, 64<<10), make([]byte, 64<<10)
+	for at := int64(0); ; {
+		n, err := io.ReadFull(source, block)
+		if n > 0 && !bytes.Equal(block[:n], zeros[:n]) {
+			if _, err := copied.WriteAt(block[:n], at); err != nil {
+				return err
+			}
+		}
+		at += int64(n)
+		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+			return copied.Truncate(at)
+		}
+		if err != nil {
+			return err
+		}
 	}
 }
 

@@ -110,7 +110,7 @@ func (c *cluster) launch(id int) {
 	n := &child{id: id, home: home{dir: dir}, cmd: daemonUntil(c.life, c.t, "start", "--home", dir), ended: make(chan struct{})}
 	n.cmd.Stdout, n.cmd.Stderr = log, log
 	n.cmd.SysProcAttr = childAttributes(false) // it dies with the test, however that dies
-	if err := n.cmd.Start(); err != nil {
+	if err := startSharing(n.cmd); err != nil {
 		c.t.Fatal(err)
 	}
 	c.nodes[id] = n
