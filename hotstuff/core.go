@@ -351,6 +351,9 @@ func (c *Core) Committee() *qc.Committee { return c.cfg.Committee }
 // View returns the present view.
 func (c *Core) View() qc.View { return c.pace.View() }
 
+// BaseTimeout returns the timeout of a view with work before the backoff, as measured views have made it.
+func (c *Core) BaseTimeout() qc.Ticks { return c.pace.Base() }
+
 // Window returns what Verifier.Verify needs to know of this replica's progress.
 func (c *Core) Window() Window {
 	return Window{View: c.pace.View(), HighQC: c.safety.state.HighQC.View, Checkpoint: c.checkpoints.height()}

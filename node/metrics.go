@@ -31,6 +31,7 @@ func describe(name, help string, labels ...string) *prometheus.Desc {
 
 var (
 	descView      = describe("view", "Present view.")
+	descBase      = describe("base_timeout_seconds", "Present timeout of a view with work, before any backoff.")
 	descVoted     = describe("voted_view", "Newest view that this replica voted in.")
 	descVotes     = describe("votes_total", "Votes cast since the start.")
 	descCommitted = describe("committed_height", "Height of the newest committed block.")
@@ -82,6 +83,7 @@ func (m metrics) Collect(ch chan<- prometheus.Metric) {
 	applied, _ := m.n.executor.progress.get()
 	gauge := func(d *prometheus.Desc, v float64) { ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v) }
 	gauge(descView, float64(p.view))
+	gauge(descBase, p.base.Seconds())
 	gauge(descVoted, float64(p.voted))
 	gauge(descCommitted, float64(p.committed))
 	gauge(descApplied, float64(applied))

@@ -238,8 +238,11 @@ func (n *Node) now() hotstuff.Tick {
 }
 
 func ticks(d time.Duration) qc.Ticks {
-	return qc.Ticks(d / (time.Second / time.Duration(qc.TicksPerSecond)))
+	return qc.Ticks(d / tick)
 }
+
+// tick is how long a tick of the core is.
+const tick = time.Second / time.Duration(qc.TicksPerSecond)
 
 // Run runs the replica until ctx ends, which is no error, or something fails that it must not survive.
 // Expected errors: a store that cannot be written or read, and hotstuff's: the replica's key is used elsewhere, or more
@@ -379,7 +382,7 @@ func (n *Node) loop(ctx context.Context) error {
 		due := n.driver.Deadline()
 		wait := time.Duration(0)
 		if now := n.now().Now; due > now {
-			wait = time.Duration(due-now) * (time.Second / time.Duration(qc.TicksPerSecond))
+			wait = time.Duration(due-now) * tick
 		}
 		timer.Reset(wait)
 	}
@@ -405,6 +408,7 @@ func (n *Node) publish() {
 	n.peers.publish(core.Window())
 	f := core.Frontier()
 	p := progress{view: f.View, leader: f.Leader, committed: core.Tree().Committed().Block.Height, synced: f.Known, votes: core.Votes(), pool: n.driver.Pool().Stats()}
+	p.base = time.Duration(core.BaseTimeout()) * tick
 	safety := core.Safety()
 	if v := safety.LastVoted; v != nil {
 		p.voted = v.View

@@ -21,10 +21,11 @@ type progress struct {
 	view      qc.View
 	leader    qc.NodeID
 	committed qc.Height
-	voted     qc.View // newest view voted in
-	votes     uint64  // cast since the start
-	synced    bool    // the block of the high QC is held
-	rejoining bool    // nothing is signed until the nonce is committed
+	voted     qc.View       // newest view voted in
+	votes     uint64        // cast since the start
+	base      time.Duration // the present base timeout
+	synced    bool          // the block of the high QC is held
+	rejoining bool          // nothing is signed until the nonce is committed
 	pool      mempool.Stats
 	certified qc.Height                  // the highest certified state
 	stall     *hotstuff.CheckpointStatus // set while blocks get no payload for want of a certificate
@@ -64,7 +65,8 @@ func (n *Node) Status() server.Status {
 		ID: uint16(n.self), View: uint64(p.view), Leader: uint16(p.leader), CommittedHeight: uint64(max(p.committed, applied.Height)),
 		AppliedHeight: uint64(applied.Height), CommittedCommands: applied.Commands, LastBlock: applied.Block.Hex(),
 		StateDigest: fmt.Sprintf("%x", applied.Digest), PeersConnected: n.network.Connected(),
-		Chain: n.committee.Chain.Hex(), Nodes: n.committee.Size(), Rejoining: p.rejoining,
+		BaseTimeoutMs: float64(p.base) / float64(time.Millisecond),
+		Chain:         n.committee.Chain.Hex(), Nodes: n.committee.Size(), Rejoining: p.rejoining,
 		CheckpointHeight: uint64(p.certified), DiskFull: n.store.Full(),
 	}
 	if p.stall != nil {

@@ -8,7 +8,7 @@ import (
 
 // Config is one replica's timing. Replicas need not agree on it.
 type Config struct {
-	Base      qc.Ticks // how long a view with work may last before the backoff; a lower bound, see Pacemaker.base
+	Base      qc.Ticks // how long a view with work may last before the backoff; a lower bound, see Pacemaker.Base
 	Max       qc.Ticks // the cap of base and backoff together; must exceed the real delays
 	Heartbeat qc.Ticks // how long an idle leader holds its proposal
 	MinView   qc.Ticks // under load a leader does not propose sooner than this after its last vote; 0: at once
@@ -97,9 +97,9 @@ func (p *Pacemaker) Working() bool { return p.working }
 // LeaderDown tells that the leader's connection is down: waiting for it has no use.
 func (p *Pacemaker) LeaderDown(down bool) { p.down = down }
 
-// base is the timeout of a view with work before the backoff: it follows the measured times, from the configured
-// base up to half of the cap.
-func (p *Pacemaker) base() qc.Ticks {
+// Base is the present base timeout, that of a view with work before the backoff: it follows the measured times, from the
+// configured base up to half of the cap.
+func (p *Pacemaker) Base() qc.Ticks {
 	return min(max(p.cfg.Base, measuredFactor*p.measured), max(p.cfg.Base, p.cfg.Max/2))
 }
 
@@ -107,7 +107,7 @@ func (p *Pacemaker) base() qc.Ticks {
 // The first timeout in a row costs no backoff: one dead leader is no reason to wait longer for the next.
 func (p *Pacemaker) Timeout() qc.Ticks {
 	exponent := p.exponent - min(p.exponent, 1)
-	return min(p.base()<<exponent, p.cfg.Max)
+	return min(p.Base()<<exponent, p.cfg.Max)
 }
 
 // Deadline is when the view times out: min(entry + heartbeat + base, t + base). It is never off.

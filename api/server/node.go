@@ -32,6 +32,7 @@ type Status struct {
 	ID                uint16   `json:"id"`
 	View              uint64   `json:"view"`
 	Leader            uint16   `json:"leader"`                      // of View, as far as the replica knows
+	BaseTimeoutMs     float64  `json:"base_timeout_ms"`             // the present timeout of a view with work, before any backoff: eight measured views, at least pacemaker.base_timeout
 	CommittedHeight   uint64   `json:"committed_height"`            // of the newest committed block
 	AppliedHeight     uint64   `json:"applied_height"`              // up to which the application has executed; at most CommittedHeight
 	CommittedCommands uint64   `json:"committed_commands"`          // applied since genesis

@@ -151,7 +151,7 @@ func TestStatusShowsTheReplica(t *testing.T) {
 		t.Errorf("uptime_seconds = %v, want above 0", fields["uptime_seconds"])
 	}
 	delete(fields, "uptime_seconds")
-	want := "map[applied_height:1 catching_up_to:0 chain:ef checkpoint_height:0 checkpoint_stalled:false committed_commands:0 committed_height:1 disk_full:false id:2 last_block:ab leader:1 log_from:0 nodes:4 peers_connected:3 rejoining:false snapshot_bytes:0 snapshot_have:0 snapshot_height:0 state_digest:cd version:v1 view:4]"
+	want := "map[applied_height:1 base_timeout_ms:0 catching_up_to:0 chain:ef checkpoint_height:0 checkpoint_stalled:false committed_commands:0 committed_height:1 disk_full:false id:2 last_block:ab leader:1 log_from:0 nodes:4 peers_connected:3 rejoining:false snapshot_bytes:0 snapshot_have:0 snapshot_height:0 state_digest:cd version:v1 view:4]"
 	if got := fmt.Sprint(fields); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}

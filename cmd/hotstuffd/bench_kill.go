@@ -6,13 +6,14 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/hotstuffd/hotstuffd/api/server"
 	loader "github.com/hotstuffd/hotstuffd/cmd/internal/load"
 )
 
 // outage is what the loss of a leader cost.
 type outage struct {
 	Node        int     `json:"node"`
-	BaseTimeout float64 `json:"base_timeout_ms"`
+	BaseTimeout float64 `json:"base_timeout_ms"`        // before the loss, as measured views have made it
 	Replies     float64 `json:"longest_gap_replies_ms"` // in the whole run
 	Commits     float64 `json:"longest_gap_commits_ms"` // after the loss, seen at another node
 }
@@ -21,43 +22,42 @@ type outage struct {
 type killing struct {
 	place   *place
 	victim  int
-	base    time.Duration
+	base    float64       // the present base timeout, before that, ms
 	longest time.Duration // between commits
 	err     error
 }
 
 // do does it, until ctx ends. Results are read after the load.
 func (k *killing) do(ctx context.Context) {
-	leader, next, err := k.leader(ctx)
+	leader, present, err := k.leader(ctx)
 	if err != nil {
 		k.err = err
 		return
 	}
 	leader.target.Gone()
 	k.victim = leader.id
-	k.base = k.place.own.homes[k.victim].config.Pacemaker.BaseTimeout
+	k.base = present.BaseTimeoutMs
 	if k.err = k.place.own.kill(k.victim); k.err != nil {
 		return
 	}
 	for _, n := range k.place.nodes {
 		if n.id != k.victim {
-			k.watch(ctx, n.http, next-1)
+			k.watch(ctx, n.http, present.AppliedHeight)
 			return
 		}
 	}
 }
 
-// leader finds a leader that lives, and the height that comes next: views of those that are dead are waited out.
-func (k *killing) leader(ctx context.Context) (leader benchNode, next uint64, err error) {
-	for {
-		_, s, err := askStatus(ctx, k.place.nodes[0].http, strconv.FormatUint(next, 10))
+// leader finds a leader that lives, as a node shows it: views of those that are dead are waited out.
+func (k *killing) leader(ctx context.Context) (leader benchNode, s server.Status, err error) {
+	for next := uint64(0); ; next = s.AppliedHeight + 1 {
+		_, s, err = askStatus(ctx, k.place.nodes[0].http, strconv.FormatUint(next, 10))
 		if err != nil {
-			return leader, 0, err
+			return leader, s, err
 		}
-		next = s.AppliedHeight + 1
 		for _, n := range k.place.nodes {
 			if n.id == int(s.Leader) {
-				return n, next, nil
+				return n, s, nil
 			}
 		}
 	}
@@ -91,7 +91,7 @@ func (k *killing) outage(r *loader.Result) (*outage, error) {
 	if k.longest == 0 {
 		return nil, errors.New("the run ended before a commit was seen: give it a longer --duration")
 	}
-	return &outage{Node: k.victim, BaseTimeout: ms(k.base), Replies: r.LongestGap, Commits: ms(k.longest)}, nil
+	return &outage{Node: k.victim, BaseTimeout: k.base, Replies: r.LongestGap, Commits: ms(k.longest)}, nil
 }
 
 func ms(d time.Duration) float64 { return d.Seconds() * 1000 }

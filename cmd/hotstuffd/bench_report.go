@@ -40,7 +40,7 @@ func (r *benchReport) text(out io.Writer) error {
 		return err
 	}
 	if o := r.Outage; o != nil {
-		fmt.Fprintf(out, "node%d, which led, was killed: longest gap without a reply %.0f ms, without a commit %.0f ms (base_timeout %.0f ms)\n", o.Node, o.Replies, o.Commits, o.BaseTimeout)
+		fmt.Fprintf(out, "node%d, which led, was killed: longest gap without a reply %.0f ms, without a commit %.0f ms (base timeout then %.0f ms)\n", o.Node, o.Replies, o.Commits, o.BaseTimeout)
 	}
 	for _, run := range r.Runs {
 		if len(run.Stages) == 0 {
