@@ -64,15 +64,6 @@ func refused(t *testing.T, dir string, want error) {
 	}
 }
 
-// manyCases marks a test that plays many cases, one after the other. Short runs go without it, and so does the gate's under
-// the race detector, which has nothing to find in one goroutine.
-func manyCases(t *testing.T) {
-	t.Helper()
-	if testing.Short() {
-		t.Skip("many cases")
-	}
-}
-
 // failsLevelDB marks a test in which LevelDB cannot write out its memory. It then answers a waiter that has gone, on a channel
 // that is closed, and recovers (cAuto.ack, compTriggerWait): it means to, and the race detector reports it now and then.
 func failsLevelDB(t *testing.T) {

@@ -58,7 +58,6 @@ var prelude = []int{ofBatches, ofBatches, ofVote, ofVote, ofVote, ofVote, ofVote
 // goes. No snapshot is listed that is not whole, none that was committed is missing among the newest two. The floor is the
 // one that was acknowledged, or that of the call under way, and nothing at it or above is lost.
 func TestPowerCutsOfSnapshotsAndPruning(t *testing.T) {
-	manyCases(t)
 	var n cuts
 	t.Run("seeds", func(t *testing.T) {
 		for seed := range ofCampaign[uint64](3, 1) {

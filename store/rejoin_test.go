@@ -214,7 +214,6 @@ func (f *stoppingFS) SyncDir(dir string) error {
 // Wherever the power fails, a start refuses as before or finds the fresh store whole; and another Rejoin completes it.
 // The old store is never gone.
 func TestRejoinIsCutAnywhere(t *testing.T) {
-	manyCases(t)
 	refusals, finished := 0, 0
 	for n := 0; finished < 3; n++ {
 		dir := lostStore(t, "safety.slots")
@@ -258,7 +257,6 @@ func TestRejoinIsCutAnywhere(t *testing.T) {
 // as before, or finds the fresh store whole; another Rejoin completes it; and the old store is always there, under one
 // name or the other.
 func TestPowerCutsOfRejoin(t *testing.T) {
-	manyCases(t)
 	const dir = "/home/store"
 	disk := cutdisk.New()
 	o := store.Options{FS: disk, SegmentBytes: options.SegmentBytes}

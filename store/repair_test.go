@@ -211,7 +211,6 @@ func TestLostJournalIsNoticed(t *testing.T) {
 
 // Each byte of the manifest counts, and another store's manifest is none.
 func TestDamagedManifestIsFound(t *testing.T) {
-	manyCases(t)
 	list := moments(record(t, 4001, 40))
 	others := moments(record(t, 4002, 40))
 	r := recording{history: newHistory(4001, 40)}

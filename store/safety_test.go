@@ -230,7 +230,6 @@ func TestTornJournalEndIsNormal(t *testing.T) {
 // One write may be larger than LevelDB's write buffer (here 10 MB), and the journal turns over as it grows: what a kill finds is the
 // newest record through all of it.
 func TestLargeWritesSurvive(t *testing.T) {
-	manyCases(t)
 	s, dir := newStore(t, options)
 	payload := make([]blocktree.BatchRef, 64)
 	var records []hotstuff.Record
