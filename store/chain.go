@@ -37,13 +37,13 @@ func (id Identity) owner() owner {
 // it was never whole.
 const (
 	chainFile   = "CHAIN"
-	chainFormat = 3
+	chainFormat = 4
 	chainText   = "hotstuffd store\nformat %d\nchain %s\nnode %d\n"
 	chainMax    = 256 // bytes
 )
 
 // Formats before the present one: 1 knows no Prune and no snapshots. It would miss the blocks that a pruned store lacks. 2
-// knows no reserved views. It would propose in one a second time.
+// knows no reserved views. It would propose in one a second time. 3 does not know that a slot may be ahead of LevelDB.
 const oldestFormat = 1
 
 func (id Identity) text() string { return id.textOf(chainFormat) }
@@ -64,6 +64,13 @@ func raiseFormat(fsys FS, dir string, id Identity) error {
 		return err
 	}
 	return writeChain(fsys, dir, id)
+}
+
+// storedFormat returns the format of a store. CHAIN was checked.
+func storedFormat(fsys FS, dir string) (uint64, error) {
+	text, err := readSmall(fsys, join(dir, chainFile), chainMax)
+	format, _, _, _ := parseChain(text)
+	return format, err
 }
 
 // checkChain reads CHAIN and touches nothing.

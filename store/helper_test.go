@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -79,7 +80,7 @@ func crash(t testing.TB, dir string) string {
 	for {
 		image := filepath.Join(t.TempDir(), "image")
 		before := listing(t, dir)
-		err := os.CopyFS(image, os.DirFS(dir))
+		err := copyDir(image, dir)
 		if listing(t, dir) != before {
 			continue // LevelDB merged tables meanwhile, so that this is a copy of no instant
 		}
@@ -88,6 +89,41 @@ func crash(t testing.TB, dir string) string {
 		}
 		return image
 	}
+}
+
+// copyDir copies a directory. Of files that are zeros for the most part it writes the rest.
+func copyDir(to, from string) error {
+	return filepath.WalkDir(from, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		name := to + strings.TrimPrefix(path, from)
+		if entry.IsDir() {
+			return os.MkdirAll(name, 0o700)
+		}
+		data, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		return writeSparse(name, data)
+	})
+}
+
+// writeSparse makes a file of the given content, and writes of that what is not zeros.
+func writeSparse(name string, data []byte) error {
+	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	err = f.Truncate(int64(len(data)))
+	const page = 4096
+	zeros := make([]byte, page)
+	for at := 0; at < len(data) && err == nil; at += page {
+		if part := data[at:min(at+page, len(data))]; !bytes.Equal(part, zeros[:len(part)]) {
+			_, err = f.WriteAt(part, int64(at))
+		}
+	}
+	return errors.Join(err, f.Close())
 }
 
 // listing tells the files of a directory, their sizes and when they were last written.
@@ -118,7 +154,7 @@ func replace(t testing.TB, dir, image, part string) {
 		t.Fatal(err)
 	}
 	if info.IsDir() {
-		err = os.CopyFS(filepath.Join(dir, part), os.DirFS(filepath.Join(image, part)))
+		err = copyDir(filepath.Join(dir, part), filepath.Join(image, part))
 	} else {
 		write(t, filepath.Join(dir, part), read(t, filepath.Join(image, part)))
 	}
@@ -145,7 +181,7 @@ func read(t testing.TB, name string) []byte {
 
 func write(t testing.TB, name string, data []byte) {
 	t.Helper()
-	if err := os.WriteFile(name, data, 0o600); err != nil {
+	if err := writeSparse(name, data); err != nil {
 		t.Fatal(err)
 	}
 }

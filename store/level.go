@@ -17,6 +17,11 @@ import (
 type level struct {
 	*leveldb.DB
 	storage storage.Storage
+
+	// LevelDB numbers what is written. found is the newest write that was there when it was opened, done the newest one now,
+	// and synced one that is on the disk, with all before it.
+	found        uint64
+	done, synced atomic.Uint64
 }
 
 // errDamaged is wrapped by openLevel's error when the files are there and do not make a whole database.
@@ -42,34 +47,43 @@ func levelOptions(writeBuffer int) *opt.Options {
 	}
 }
 
+// journals says what a power cut may leave of a database's unsynced writes.
+type journals bool
+
+const (
+	pieces journals = false // anything: such a database may be damaged, and is made again
+	prefix journals = true  // the first ones
+)
+
 // makeLevel makes an empty database in a new directory.
-func makeLevel(fsys FS, dir string, writeBuffer int) (*level, error) {
+func makeLevel(fsys FS, dir string, writeBuffer int, j journals) (*level, error) {
 	if err := fsys.MkdirAll(dir); err != nil {
 		return nil, err
 	}
 	o := levelOptions(writeBuffer)
 	o.ErrorIfExist = true
-	return startLevel(fsys, dir, o, func(storage.Storage) error { return nil })
+	return startLevel(fsys, dir, o, j, func(storage.Storage) (writes, error) { return writes{}, nil })
 }
 
 // openLevel opens an existing database.
 // Expected errors: fs.ErrNotExist, errDamaged.
-func openLevel(fsys FS, dir string, writeBuffer int) (*level, error) {
+func openLevel(fsys FS, dir string, writeBuffer int, j journals) (*level, error) {
 	if _, err := fsys.List(dir); err != nil {
 		return nil, err // LevelDB would make the directory
 	}
 	o := levelOptions(writeBuffer)
 	o.ErrorIfMissing = true
-	return startLevel(fsys, dir, o, checkLogs)
+	return startLevel(fsys, dir, o, j, checkLogs)
 }
 
-func startLevel(fsys FS, dir string, o *opt.Options, check func(storage.Storage) error) (*level, error) {
+func startLevel(fsys FS, dir string, o *opt.Options, j journals, check func(storage.Storage) (writes, error)) (*level, error) {
 	bare, err := fsys.LevelDB(dir)
 	if err != nil {
 		return nil, err
 	}
-	stor := &orderedStorage{Storage: bare, syncDir: func() error { return fsys.SyncDir(dir) }}
-	if err := check(stor); err != nil {
+	stor := &orderedStorage{Storage: bare, journals: j, syncDir: func() error { return fsys.SyncDir(dir) }}
+	was, err := check(stor)
+	if err != nil {
 		return nil, joinClose(err, stor)
 	}
 	db, err := leveldb.Open(stor, o)
@@ -79,7 +93,36 @@ func startLevel(fsys FS, dir string, o *opt.Options, check func(storage.Storage)
 	if err != nil {
 		return nil, joinClose(keepFull(err), stor)
 	}
-	return &level{db, stor}, nil
+	l := &level{DB: db, storage: stor, found: was.newest()}
+	l.done.Store(was.passed())
+	l.synced.Store(was.passed()) // LevelDB has put what was in journals in tables
+	return l, nil
+}
+
+// Write is LevelDB's, and counts.
+func (l *level) Write(b *leveldb.Batch, o *opt.WriteOptions) error {
+	before := l.done.Load() // others may write meanwhile
+	if err := l.DB.Write(b, o); err != nil {
+		return err
+	}
+	l.done.Add(uint64(b.Len()))
+	if o.GetSync() {
+		l.raiseSynced(before + uint64(b.Len()))
+	}
+	return nil
+}
+
+func (l *level) raiseSynced(to uint64) {
+	for from := l.synced.Load(); from < to && !l.synced.CompareAndSwap(from, to); {
+		from = l.synced.Load()
+	}
+}
+
+// Put writes one record, synced.
+func (l *level) Put(key, value []byte) error {
+	var b leveldb.Batch
+	b.Put(key, value)
+	return l.Write(&b, synced)
 }
 
 func (l *level) Close() error { return errors.Join(l.DB.Close(), l.storage.Close()) }
@@ -90,6 +133,7 @@ func (l *level) Close() error { return errors.Join(l.DB.Close(), l.storage.Close
 // cannot name a new manifest durably it removes that, though the name may come to be durable.
 type orderedStorage struct {
 	storage.Storage
+	journals journals
 	syncDir  func() error
 	manifest atomic.Pointer[storage.FileDesc] // which may be the one that CURRENT names; nil: there is no doubt
 }
@@ -112,6 +156,9 @@ func (s *orderedStorage) Create(fd storage.FileDesc) (storage.Writer, error) {
 	case storage.TypeJournal:
 		if err := s.syncDir(); err != nil {
 			return nil, joinClose(err, w)
+		}
+		if s.journals == prefix {
+			w = &prefixJournal{Writer: w}
 		}
 		return syncedOnClose{w}, nil
 	case storage.TypeTable:
@@ -136,6 +183,52 @@ type syncedOnClose struct{ storage.Writer }
 
 func (w syncedOnClose) Close() error {
 	return errors.Join(w.Sync(), w.Writer.Close())
+}
+
+// prefixJournal syncs now and then by itself, so that a power cut leaves the first ones of the unsynced records, whatever it
+// does to the file. A reader of journals passes over all that follows damage in the same block; it does not in the next block.
+// So no record goes unsynced behind one that reaches into another block, or behind one that ends with its block.
+type prefixJournal struct {
+	storage.Writer
+	size   int64 // of the file
+	synced int64 // of that
+}
+
+// Of LevelDB's journals: a file is made of blocks, a block of chunks, and a chunk has its type behind four bytes of checksum
+// and two of length. A record is one chunk, or a first, middle ones and a last.
+const (
+	journalBlock  = 32 << 10
+	chunkType     = 6
+	chunkOfRecord = 1 // the whole of it
+	chunkFirst    = 2
+)
+
+func (w *prefixJournal) Write(p []byte) (int, error) {
+	if len(p) == 0 {
+		return 0, nil
+	}
+	if len(p) > chunkType && w.size%journalBlock == 0 && (p[chunkType] == chunkOfRecord || p[chunkType] == chunkFirst) {
+		if err := w.Sync(); err != nil {
+			return 0, err
+		}
+	}
+	n, err := w.Writer.Write(p)
+	w.size += int64(n)
+	if err == nil && w.synced/journalBlock != (w.size-1)/journalBlock {
+		err = w.Sync()
+	}
+	return n, err
+}
+
+func (w *prefixJournal) Sync() error {
+	if w.synced == w.size {
+		return nil
+	}
+	if err := w.Writer.Sync(); err != nil {
+		return err
+	}
+	w.synced = w.size
+	return nil
 }
 
 type syncedWithName struct {

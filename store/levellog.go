@@ -17,32 +17,33 @@ import (
 // record after a damaged one was written when that one had been, so it is not torn but lost. LevelDB numbers what it
 // writes: the journals must go on where the manifest's tables end, and each record where the one before it ends, or one
 // was lost whole, with its file or with a manifest that was put back.
-func checkLogs(stor storage.Storage) error {
+func checkLogs(stor storage.Storage) (w writes, err error) {
 	manifest, err := stor.GetMeta()
 	if errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("%w: it has no manifest", errDamaged)
+		return w, fmt.Errorf("%w: it has no manifest", errDamaged)
 	}
 	if err != nil {
 		var corrupted *storage.ErrCorrupted
 		if errors.As(err, &corrupted) {
-			return fmt.Errorf("%w: %w", errDamaged, err)
+			return w, fmt.Errorf("%w: %w", errDamaged, err)
 		}
-		return err
+		return w, err
 	}
 	at := manifestEnd{tables: map[uint64]uint64{}}
 	if err := checkLog(stor, []storage.FileDesc{manifest}, at.take); err != nil {
-		return err
+		return w, err
 	}
 	if err := checkTables(stor, at.tables); err != nil {
-		return err
+		return w, err
 	}
 	journals, err := stor.List(storage.TypeJournal)
 	if err != nil {
-		return err
+		return w, err
 	}
 	journals = slices.DeleteFunc(journals, func(fd storage.FileDesc) bool { return uint64(fd.Num) < at.journal })
 	slices.SortFunc(journals, func(a, b storage.FileDesc) int { return int(a.Num - b.Num) })
-	return checkLog(stor, journals, (&writes{tables: at.sequence}).take)
+	w.tables = at.sequence
+	return w, checkLog(stor, journals, w.take)
 }
 
 // checkTables checks that tables are there and have their sizes. What is in them LevelDB checks as it reads.
@@ -220,3 +221,9 @@ func (w *writes) take(record []byte) error {
 	w.next = first + uint64(count)
 	return nil
 }
+
+// newest returns the number of the newest write.
+func (w *writes) newest() uint64 { return max(w.tables, w.next-min(w.next, 1)) }
+
+// passed returns the number behind which LevelDB goes on: it passes over one when it has read a journal.
+func (w *writes) passed() uint64 { return max(w.tables, w.next) }

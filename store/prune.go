@@ -49,19 +49,16 @@ func (f *floor) gone(b *mempool.Batch) bool {
 // pruning is how far Prune has come in this process. Nothing of it need be remembered: the next one goes once more through
 // what is left.
 type pruning struct {
-	mu       sync.Mutex
-	batch    leveldb.Batch
-	unsynced int             // deletions in the safety database since its last sync
-	blocks   qc.Height       // no block or commit below it is left
-	lanes    blocktree.Lanes // no index entry before them is left; nil: nobody has looked
-	scan     mark            // all batches before it are gone; its segment is 0 before the first look
+	mu     sync.Mutex
+	batch  leveldb.Batch
+	blocks qc.Height       // no block or commit below it is left
+	lanes  blocktree.Lanes // no index entry before them is left; nil: nobody has looked
+	scan   mark            // all batches before it are gone; its segment is 0 before the first look
 }
 
 const (
 	// pruneBatch bounds the deletions of one write: a synced write waits for one of them at most.
 	pruneBatch = 256
-	// pruneSynced is after how many deletions a write is synced: the sync of a vote carries no more of them.
-	pruneSynced = 16 * pruneBatch
 	// scanBytes is about how much payload is read in one step.
 	scanBytes = 1 << 20
 )
@@ -149,7 +146,7 @@ func (s *Store) raiseFloor(height qc.Height, lanes blocktree.Lanes) error {
 	if err != nil {
 		return err
 	}
-	if err := s.safety.db.Put(keyFloor, data, synced); err != nil {
+	if err := s.safety.db.Put(keyFloor, data); err != nil {
 		return s.fail(keepFull(err))
 	}
 	s.floor.Store(at)
@@ -163,11 +160,7 @@ func (s *Store) forgetting(r util.Range, other func(key []byte) []byte) func() (
 		if done, err = p.collect(s.safety.db, &r, other); err != nil {
 			return false, fmt.Errorf("store: prune: %w", err)
 		}
-		o := &opt.WriteOptions{}
-		if p.unsynced += p.batch.Len(); p.unsynced >= pruneSynced {
-			o, p.unsynced = synced, 0
-		}
-		if err := s.safety.db.Write(&p.batch, o); err != nil {
+		if err := s.safety.db.Write(&p.batch, nil); err != nil {
 			return false, s.fail(keepFull(err))
 		}
 		return done, nil
@@ -306,7 +299,7 @@ func (s *Store) giveUp() (done bool, err error) {
 		return true, nil
 	}
 	// One at a time: the removal of a large file takes a while.
-	if err := s.safety.db.Put(keyFirst, binary.BigEndian.AppendUint64(nil, first+1), synced); err != nil {
+	if err := s.safety.db.Put(keyFirst, binary.BigEndian.AppendUint64(nil, first+1)); err != nil {
 		return false, s.fail(keepFull(err))
 	}
 	x.first.Store(first + 1)

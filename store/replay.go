@@ -22,7 +22,7 @@ func makePayload(o Options, dir string, id Identity) error {
 	if err := makeSegment(o.FS, dir, id, firstSegment, firstFrame, o.SegmentBytes); err != nil {
 		return err
 	}
-	db, err := makeLevel(o.FS, join(dir, indexDir), o.writeBuffer(indexWriteBuffer))
+	db, err := makeLevel(o.FS, join(dir, indexDir), o.writeBuffer(indexWriteBuffer), pieces)
 	if err != nil {
 		return err
 	}
@@ -84,7 +84,7 @@ func openPayload(o Options, dir string, id Identity, k known, floor *floor) (*pa
 
 // openIndex opens the index, or starts an empty one in place of one that a crash has left with a hole.
 func (p *payload) openIndex() error {
-	db, err := openLevel(p.fs, join(p.dir, indexDir), p.indexBuffer)
+	db, err := openLevel(p.fs, join(p.dir, indexDir), p.indexBuffer, pieces)
 	if errors.Is(err, errDamaged) || errors.Is(err, fs.ErrNotExist) {
 		return p.emptyIndex()
 	}
@@ -97,7 +97,7 @@ func (p *payload) emptyIndex() error {
 	if err := p.fs.RemoveAll(dir); err != nil {
 		return err
 	}
-	db, err := makeLevel(p.fs, dir, p.indexBuffer)
+	db, err := makeLevel(p.fs, dir, p.indexBuffer, pieces)
 	if err == nil {
 		p.index = &index{db: db}
 	}

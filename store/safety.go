@@ -16,7 +16,8 @@ import (
 	"github.com/syndtr/goleveldb/leveldb/opt"
 )
 
-// safety holds what gates messages: the safety state, in LevelDB and in the slots, and blocks and commits in LevelDB.
+// safety holds what gates messages: the safety state, in LevelDB and in the slots, and blocks and commits in LevelDB. What
+// LevelDB has not synced is in the newest slot too.
 type safety struct {
 	id    Identity
 	db    *level
@@ -24,6 +25,7 @@ type safety struct {
 	k     uint64            // sequence of the newest safety state
 	sum   [sha256.Size]byte // of its bytes
 	batch leveldb.Batch
+	lag   lag // what LevelDB has and may not have synced
 
 	attempt [sha256.Size]byte // of the state whose write is under way, or has failed
 }
@@ -59,30 +61,42 @@ func makeSafety(o Options, dir string, id Identity, genesis *blocktree.Block, no
 	if err != nil {
 		return nil, err
 	}
-	if err := writeFile(o.FS, dir, slotsFile, slotsContent(id.owner(), first.Sequence, state), slotsBytes); err != nil {
+	if err := writeFile(o.FS, dir, slotsFile, slotsContent(id.owner(), slot{k: first.Sequence, state: state}), slotsBytes); err != nil {
 		return nil, err
 	}
 	s := &safety{id: id, k: first.Sequence}
-	if s.slots, err = openSlots(o.FS, dir, id); err != nil {
+	if s.slots, err = openSlots(o.FS, dir, id, false); err != nil {
 		return nil, err
 	}
-	if s.db, err = makeLevel(o.FS, join(dir, safetyDir), o.writeBuffer(safetyWriteBuffer)); err != nil {
+	if s.db, err = makeLevel(o.FS, join(dir, safetyDir), o.writeBuffer(safetyWriteBuffer), prefix); err != nil {
 		return nil, joinClose(err, s.slots.f)
 	}
-	if err := s.db.Put(keyState, state, synced); err != nil {
+	if err := s.db.Put(keyState, state); err != nil {
 		return nil, errors.Join(err, s.close())
 	}
 	return s, nil
 }
 
-func openSlots(fsys FS, dir string, id Identity) (*slots, error) {
+// openSlots opens the slots. Before format 4 they had no copies: raise makes room for those.
+// Expected errors: fs.ErrNotExist, ErrSafetyLost.
+func openSlots(fsys FS, dir string, id Identity, raise bool) (*slots, error) {
 	f, err := fsys.Open(join(dir, slotsFile))
 	if err != nil {
 		return nil, err
 	}
+	size, err := f.Size()
+	if err == nil && size < slotsBytes && !raise {
+		err = refuse(dir, ErrSafetyLost, "file %s has %d bytes, not %d", slotsFile, size, slotsBytes)
+	}
+	if err != nil {
+		return nil, joinClose(err, f)
+	}
 	// A process that was killed between write and sync leaves a slot that is read and is not on the disk. A power cut after
 	// the next LevelDB write would find LevelDB two ahead.
 	if err := f.Reread(); err != nil {
+		return nil, joinClose(err, f)
+	}
+	if err := f.Allocate(slotsBytes); err != nil {
 		return nil, joinClose(err, f)
 	}
 	return &slots{f: f, owner: id.owner()}, nil
@@ -91,14 +105,18 @@ func openSlots(fsys FS, dir string, id Identity) (*slots, error) {
 // openSafety opens both places and compares them.
 // Expected errors: ErrSafetyLost.
 func openSafety(o Options, dir string, id Identity) (*safety, error) {
-	slots, err := openSlots(o.FS, dir, id)
+	format, err := storedFormat(o.FS, dir)
+	if err != nil {
+		return nil, err
+	}
+	slots, err := openSlots(o.FS, dir, id, format < 4)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, refuse(dir, ErrSafetyLost, "file %s is missing", slotsFile)
 	}
 	if err != nil {
 		return nil, err
 	}
-	db, err := openLevel(o.FS, join(dir, safetyDir), o.writeBuffer(safetyWriteBuffer))
+	db, err := openLevel(o.FS, join(dir, safetyDir), o.writeBuffer(safetyWriteBuffer), prefix)
 	if errors.Is(err, errDamaged) || errors.Is(err, fs.ErrNotExist) {
 		err = refuse(dir, ErrSafetyLost, "database %s: %v", safetyDir, err)
 	}
@@ -112,10 +130,11 @@ func openSafety(o Options, dir string, id Identity) (*safety, error) {
 	return s, nil
 }
 
-// compare accepts a LevelDB that holds the state of the newest whole slot, or the one after it: LevelDB is synced first
-// (PROTOCOL §7). Behind it, a synced write was lost; further ahead, a slot was.
+// compare accepts a LevelDB that holds the state of the newest whole slot, the one after it, or one before it from which
+// the slot leads on (PROTOCOL §7): then it brings the other up to that. Behind those, a synced write was lost; further ahead,
+// a slot was.
 func (s *safety) compare(dir string) error {
-	inSlot, slotState, ok, err := s.slots.newest()
+	newest, ok, err := s.slots.newest()
 	if err != nil {
 		return err
 	}
@@ -131,24 +150,80 @@ func (s *safety) compare(dir string) error {
 	}
 	s.k, s.sum = state.Sequence, sha256.Sum256(bytesOfState)
 	switch {
-	case s.k < inSlot || s.k > inSlot+1:
-		return refuse(dir, ErrSafetyLost, "database %s is at record %d, %s at %d", safetyDir, s.k, slotsFile, inSlot)
-	case s.k == inSlot && !bytes.Equal(bytesOfState, slotState):
+	case s.db.found < newest.synced:
+		return refuse(dir, ErrSafetyLost, "database %s ends with write %d, it had synced %d", safetyDir, s.db.found, newest.synced)
+	case s.k < newest.k:
+		return s.catchUp(dir, newest)
+	case s.k > newest.k+1:
+		return refuse(dir, ErrSafetyLost, "database %s is at record %d, %s at %d", safetyDir, s.k, slotsFile, newest.k)
+	case s.k == newest.k && !bytes.Equal(bytesOfState, newest.state):
 		return refuse(dir, ErrSafetyLost, "database %s and %s differ in record %d", safetyDir, slotsFile, s.k)
-	case s.k == inSlot:
+	case s.k == newest.k:
 		return nil
 	}
 	// The state after the one in the slot must be its successor, not that of another replica.
 	previous, err := s.db.Get(keyPrevious, nil)
-	if sum := sha256.Sum256(slotState); err == nil && !bytes.Equal(previous, sum[:]) {
+	if sum := sha256.Sum256(newest.state); err == nil && !bytes.Equal(previous, sum[:]) {
 		err = errors.New("it does not follow the one before")
 	}
 	if err != nil {
 		return refuse(dir, ErrSafetyLost, "database %s: record %d: %v", safetyDir, s.k, err)
 	}
 	// The crash came between the two writes. Finish the second: the next one goes to the slot of the newest whole state.
-	return s.slots.write(s.k, bytesOfState)
+	return s.slots.write(slot{k: s.k, synced: s.db.synced.Load(), state: bytesOfState})
 }
+
+// catchUp does to LevelDB what a slot says that it had not synced.
+func (s *safety) catchUp(dir string, newest slot) error {
+	writes, ok := newest.after(s.k)
+	if !ok {
+		return refuse(dir, ErrSafetyLost, "database %s is at record %d, %s goes on from %d to %d", safetyDir, s.k, slotsFile,
+			newest.k-newest.lag.n, newest.k)
+	}
+	s.batch.Reset()
+	var previous []byte
+	for i, write := range writes {
+		var b leveldb.Batch
+		err := b.Load(write)
+		if err == nil {
+			err = b.Replay(&s.batch)
+		}
+		if i == 0 && err == nil {
+			f := find{key: keyPrevious}
+			err = b.Replay(&f)
+			previous = f.value
+		}
+		if err != nil {
+			return refuse(dir, ErrSafetyLost, "%s: a write before record %d: %v", slotsFile, newest.k, err)
+		}
+	}
+	if !bytes.Equal(previous, s.sum[:]) {
+		return refuse(dir, ErrSafetyLost, "what %s has after record %d does not follow that of database %s", slotsFile, s.k, safetyDir)
+	}
+	state, err := wire.ParseSafetyState(newest.state, s.id.Limits)
+	if err != nil || state.Sequence != newest.k {
+		return refuse(dir, ErrSafetyLost, "%s: record %d is malformed (%v)", slotsFile, newest.k, err)
+	}
+	s.batch.Put(keyState, newest.state)
+	if err := s.db.Write(&s.batch, synced); err != nil {
+		return keepFull(err)
+	}
+	s.k, s.sum = newest.k, sha256.Sum256(newest.state)
+	return nil
+}
+
+// find looks for what a batch puts under a key.
+type find struct{ key, value []byte }
+
+// Put is of leveldb.BatchReplay.
+func (f *find) Put(key, value []byte) {
+	if bytes.Equal(key, f.key) {
+		f.value = value
+	}
+}
+
+// Delete is of leveldb.BatchReplay.
+func (f *find) Delete([]byte) {}
 
 func (s *safety) state() (hotstuff.SafetyState, []byte, error) {
 	data, err := s.db.Get(keyState, nil)

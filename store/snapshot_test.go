@@ -3,6 +3,7 @@ package store_test
 import (
 	"bytes"
 	"crypto/sha256"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -441,13 +442,39 @@ func TestDamagedSnapshotIsNoticed(t *testing.T) {
 	listed(t, open(t, image, withSnapshots), 3)
 }
 
-// The directory is made again where it is missing: in a store of an older format, whose format is raised then.
+// Before format 4 slots had no copies, and nothing but the state in them.
+func toFormat3(t *testing.T, slots []byte) (old []byte) {
+	t.Helper()
+	const header, sum = 84, 52
+	for i := range 2 {
+		slot := make([]byte, slotBytes)
+		old = append(old, slot...)
+		slot = old[i*slotBytes:]
+		now := slots[i*slotBytes:]
+		if string(now[:8]) != "hsd-slt2" {
+			t.Fatalf("slot %d begins with %q", i, now[:8])
+		}
+		length := copy(slot[header:], now[header+12:header+12+binary.BigEndian.Uint32(now[header+8:])])
+		copy(slot, "hsd-slot")
+		copy(slot[8:], now[8:48]) // owner and k
+		binary.BigEndian.PutUint32(slot[48:], uint32(length))
+		hash := sha256.Sum256(slices.Concat(slot[:sum], slot[header:header+length]))
+		copy(slot[sum:], hash[:])
+	}
+	return old
+}
+
+// A store of an older format is opened, and its format is raised: the directory of snapshots is made where it is missing, and
+// slots get their copies. But a store of this format whose slots have none has lost them.
 func TestOlderFormatIsRaised(t *testing.T) {
 	s, dir := newStore(t, withSnapshots)
 	vote(t, s, 2)
 	must(t, s.Close())
 	mine := string(read(t, filepath.Join(dir, "CHAIN")))
-	older := strings.Replace(mine, "format 3\n", "format 1\n", 1)
+	older := strings.Replace(mine, "format 4\n", "format 1\n", 1)
+	name := filepath.Join(dir, "safety.slots")
+	write(t, name, toFormat3(t, read(t, name)))
+	refused(t, crash(t, dir), store.ErrSafetyLost)
 	write(t, filepath.Join(dir, "CHAIN"), []byte(older))
 	remove(t, dir, "snapshots")
 	again := open(t, dir, withSnapshots)
@@ -460,6 +487,17 @@ func TestOlderFormatIsRaised(t *testing.T) {
 	_, err := take(again, 3)
 	must(t, err)
 	listed(t, open(t, crash(t, dir), withSnapshots), 3)
+	for k := uint64(3); k <= 5; k++ {
+		vote(t, again, k)
+		for _, slot := range []int{int(k%2) * slotBytes, slotCopies + int(k%2)*slotBytes} {
+			image := crash(t, dir)
+			name := filepath.Join(image, "safety.slots")
+			write(t, name, flip(read(t, name), slot+100))
+			if got := sequence(t, open(t, image, withSnapshots)); got != k {
+				t.Errorf("slot at %d flipped: safety state %d, want %d", slot, got, k)
+			}
+		}
+	}
 }
 
 // A disk that is full, or fails, while a snapshot is written or received: the snapshot fails, its file is gone, and the store

@@ -166,8 +166,8 @@ func TestStoreOfAnotherIsUntouched(t *testing.T) {
 	}{
 		"other chain":   {chain, mine, store.ErrOtherChain},
 		"other replica": {node, mine, store.ErrOtherChain},
-		"newer format":  {identity, strings.Replace(mine, "format 3\n", "format 4\n", 1), store.ErrNewerFormat},
-		"newer layout":  {identity, "hotstuffd store\nformat 4\nanything\n", store.ErrNewerFormat},
+		"newer format":  {identity, strings.Replace(mine, "format 4\n", "format 5\n", 1), store.ErrNewerFormat},
+		"newer layout":  {identity, "hotstuffd store\nformat 5\nanything\n", store.ErrNewerFormat},
 		"damaged":       {identity, strings.Replace(mine, "node", "mode", 1), store.ErrSafetyLost},
 		"cut off":       {identity, mine[:len(mine)-1], store.ErrSafetyLost},
 		"empty":         {identity, "", store.ErrSafetyLost},

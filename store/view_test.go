@@ -69,8 +69,8 @@ func TestViewTellsWhatOpenDoes(t *testing.T) {
 	manifest := strings.TrimSpace(current)
 	for name, damage := range map[string]func(t *testing.T, dir string){
 		"none":            func(*testing.T, string) {},
-		"older format":    func(t *testing.T, dir string) { rewrite(t, dir, "CHAIN", "format 3", "format 1") },
-		"newer format":    func(t *testing.T, dir string) { rewrite(t, dir, "CHAIN", "format 3", "format 4") },
+		"older format":    func(t *testing.T, dir string) { rewrite(t, dir, "CHAIN", "format 4", "format 1") },
+		"newer format":    func(t *testing.T, dir string) { rewrite(t, dir, "CHAIN", "format 4", "format 5") },
 		"another chain":   func(t *testing.T, dir string) { rewrite(t, dir, "CHAIN", "chain 07", "chain 08") },
 		"no CHAIN":        func(t *testing.T, dir string) { remove(t, dir, "CHAIN") },
 		"no slots":        func(t *testing.T, dir string) { remove(t, dir, "safety.slots") },

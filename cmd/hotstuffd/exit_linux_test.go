@@ -49,7 +49,7 @@ func TestHomesThatMustNotBeWrittenAreUntouched(t *testing.T) {
 			}
 		}, "store of another chain or replica: check the genesis document and the storage directory", false},
 		{"another replica", chain("node 0", "node 1"), "store of another chain or replica: check the genesis document and the storage directory", false},
-		{"newer format", chain("format 3", "format 4"), "store of a newer version: run that version of hotstuffd", false},
+		{"newer format", chain("format 4", "format 5"), "store of a newer version: run that version of hotstuffd", false},
 		{"read only", mountReadOnly, "make it writable, with all that is in it, for the user that runs hotstuffd", true},
 		{"read only data", func(t *testing.T, home string) { mountReadOnly(t, filepath.Join(home, "data")) },
 			"make it writable, with all that is in it, for the user that runs hotstuffd", true},
