@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -91,7 +92,7 @@ func crash(t testing.TB, dir string) string {
 	}
 }
 
-// copyDir copies a directory. Of files that are zeros for the most part it writes the rest.
+// copyDir copies a directory. What is set aside in its files and not used takes no time.
 func copyDir(to, from string) error {
 	return filepath.WalkDir(from, func(path string, entry fs.DirEntry, err error) error {
 		if err != nil {
@@ -101,26 +102,30 @@ func copyDir(to, from string) error {
 		if entry.IsDir() {
 			return os.MkdirAll(name, 0o700)
 		}
-		data, err := os.ReadFile(path)
-		if err != nil {
-			return err
-		}
-		return writeSparse(name, data)
+		return copySparse(name, path)
 	})
 }
 
-// writeSparse makes a file of the given content, and writes of that what is not zeros.
-func writeSparse(name string, data []byte) error {
-	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+// copySparse copies a file by blocks, and leaves out those of zeros.
+func copySparse(to, from string) error {
+	source, err := os.Open(from)
 	if err != nil {
 		return err
 	}
-	err = f.Truncate(int64(len(data)))
-	const page = 4096
-	zeros := make([]byte, page)
-	for at := 0; at < len(data) && err == nil; at += page {
-		if part := data[at:min(at+page, len(data))]; !bytes.Equal(part, zeros[:len(part)]) {
-			_, err = f.WriteAt(part, int64(at))
+	defer source.Close()
+	f, err := os.Create(to)
+	if err != nil {
+		return err
+	}
+	block, zeros := make([]byte, 16<<10), make([]byte, 16<<10)
+	for at := int64(0); err == nil; at += int64(len(block)) {
+		var n int
+		if n, err = source.ReadAt(block, at); n > 0 && !bytes.Equal(block[:n], zeros[:n]) {
+			_, e := f.WriteAt(block[:n], at)
+			err = errors.Join(err, e)
+		}
+		if errors.Is(err, io.EOF) {
+			return errors.Join(f.Truncate(at+int64(n)), f.Close())
 		}
 	}
 	return errors.Join(err, f.Close())
@@ -156,7 +161,7 @@ func replace(t testing.TB, dir, image, part string) {
 	if info.IsDir() {
 		err = copyDir(filepath.Join(dir, part), filepath.Join(image, part))
 	} else {
-		write(t, filepath.Join(dir, part), read(t, filepath.Join(image, part)))
+		err = copySparse(filepath.Join(dir, part), filepath.Join(image, part))
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -181,7 +186,7 @@ func read(t testing.TB, name string) []byte {
 
 func write(t testing.TB, name string, data []byte) {
 	t.Helper()
-	if err := writeSparse(name, data); err != nil {
+	if err := os.WriteFile(name, data, 0o600); err != nil {
 		t.Fatal(err)
 	}
 }

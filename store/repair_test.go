@@ -227,7 +227,7 @@ func TestDamagedManifestIsFound(t *testing.T) {
 			if !strings.HasPrefix(name, "store/safety/MANIFEST") {
 				continue
 			}
-			for at := i % 31; at < 600; at += 31 {
+			for at := i % 31; at < 600; at += 31 * thinner {
 				image := m.disk.Kill()
 				image.Rot(name, func(data []byte) []byte {
 					if at < len(data) {

@@ -18,6 +18,25 @@ const (
 	slotCopies = 2 * slotBytes // where the copies of both begin
 )
 
+// flipIn flips bits in a file, at each of some places.
+func flipIn(t testing.TB, name string, places ...int) {
+	t.Helper()
+	f, err := os.OpenFile(name, os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	for _, at := range places {
+		var b [1]byte
+		if _, err := f.ReadAt(b[:], int64(at)); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := f.WriteAt(flip(b[:], 0), int64(at)); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 // settle has LevelDB sync all that it holds.
 func settle(t testing.TB, s *store.Store) {
 	t.Helper()
@@ -74,12 +93,9 @@ func TestOneBadSlotIsRepaired(t *testing.T) {
 			}
 			for _, at := range offsets {
 				image := crash(t, dir)
-				name := filepath.Join(image, "safety.slots")
-				data := read(t, name)
-				for _, of := range bad {
-					data = flip(data, of+at)
+				for _, slot := range bad {
+					flipIn(t, filepath.Join(image, "safety.slots"), slot+at)
 				}
-				write(t, name, data)
 				again := open(t, image, options)
 				if k := sequence(t, again); k != 3 {
 					t.Fatalf("slots at %d flipped at %d: restarted at record %d, want 3", bad, at, k)
@@ -95,12 +111,14 @@ func TestTwoBadSlotsAreLoss(t *testing.T) {
 	s, dir := newStore(t, options)
 	vote(t, s, 2)
 	name := filepath.Join(dir, "safety.slots")
-	whole := read(t, name)
-	write(t, name, flip(flip(flip(whole, 90), slotBytes+90), slotCopies+90))
+	whole := crash(t, dir)
+	flipIn(t, name, 90, slotBytes+90, slotCopies+90)
 	refused(t, crash(t, dir), store.ErrSafetyLost)
-	for _, size := range []int{0, 1, slotBytes + 1, len(whole) - 1} {
-		write(t, name, whole[:size])
-		refused(t, crash(t, dir), store.ErrSafetyLost)
+	for _, size := range []int64{2*slotCopies - 1, slotCopies, slotBytes + 1, 1, 0} {
+		if err := os.Truncate(filepath.Join(whole, "safety.slots"), size); err != nil {
+			t.Fatal(err)
+		}
+		refused(t, crash(t, whole), store.ErrSafetyLost)
 	}
 }
 
@@ -110,12 +128,11 @@ func TestSlotCarriesWhatLevelDBLacks(t *testing.T) {
 	s, dir := newStore(t, options)
 	behind, synced := crash(t, dir), uint64(1) // LevelDB as of its last sync
 	carried := 0
-	for k := uint64(2); k <= 40; k++ {
+	for k := uint64(2); k <= 24; k++ {
 		vote(t, s, k)
 		image := crash(t, dir)
 		replace(t, image, behind, "safety")
-		name := filepath.Join(image, "safety.slots")
-		write(t, name, flip(read(t, name), int(k%2)*slotBytes+int(k/2%2)*slotCopies+100))
+		flipIn(t, filepath.Join(image, "safety.slots"), int(k%2)*slotBytes+int(k/2%2)*slotCopies+100)
 		again, err := store.Open(image, identity, options)
 		if errors.Is(err, store.ErrSafetyLost) { // the slot says that LevelDB has been synced since
 			if k-synced < 8 {
@@ -144,8 +161,8 @@ func TestSlotCarriesWhatLevelDBLacks(t *testing.T) {
 			t.Fatalf("went on to record %d, want %d", got, k+1)
 		}
 	}
-	if carried < 30 || synced == 1 {
-		t.Errorf("%d of 39 records were in their slot alone, and LevelDB was synced with record %d", carried, synced)
+	if carried < 20 || synced == 1 {
+		t.Errorf("%d of 23 records were in their slot alone, and LevelDB was synced with record %d", carried, synced)
 	}
 }
 
@@ -164,8 +181,7 @@ func TestLevelDBOneAheadIsFinished(t *testing.T) {
 	}
 	vote(t, again, 4)
 	torn := crash(t, image)
-	name := filepath.Join(torn, "safety.slots")
-	write(t, name, flip(read(t, name), 0*slotBytes+100)) // state 4 torn
+	flipIn(t, filepath.Join(torn, "safety.slots"), 0*slotBytes+100) // state 4 torn
 	if k := sequence(t, open(t, torn, options)); k != 4 {
 		t.Errorf("restarted at record %d, want 4", k)
 	}
@@ -316,20 +332,22 @@ func TestTornJournalEndIsNormal(t *testing.T) {
 	}
 }
 
-// One write may be larger than LevelDB's write buffer (here 10 MB), and the journal turns over as it grows: what a kill finds is the
+// One write may be larger than LevelDB's write buffer (here 2.5 times), and the journal turns over as it grows: what a kill finds is the
 // newest record through all of it.
 func TestLargeWritesSurvive(t *testing.T) {
-	s, dir := newStore(t, options)
+	o := options
+	o.WriteBuffer = 1 << 20
+	s, dir := newStore(t, o)
 	payload := make([]blocktree.BatchRef, 64)
 	var records []hotstuff.Record
-	for h := qc.Height(1); h <= 3500; h++ {
+	for h := qc.Height(1); h <= 900; h++ {
 		records = append(records, hotstuff.BlockRecord{Block: block(h, payload...)})
 	}
 	for k := uint64(2); k <= 4; k++ {
 		if err := s.Append(append(records, state(k))); err != nil {
 			t.Fatal(err)
 		}
-		again := open(t, crash(t, dir), options)
+		again := open(t, crash(t, dir), o)
 		if got := sequence(t, again); got != k {
 			t.Fatalf("restarted at record %d, want %d", got, k)
 		}

@@ -491,8 +491,7 @@ func TestOlderFormatIsRaised(t *testing.T) {
 		vote(t, again, k)
 		for _, slot := range []int{int(k%2) * slotBytes, slotCopies + int(k%2)*slotBytes} {
 			image := crash(t, dir)
-			name := filepath.Join(image, "safety.slots")
-			write(t, name, flip(read(t, name), slot+100))
+			flipIn(t, filepath.Join(image, "safety.slots"), slot+100)
 			if got := sequence(t, open(t, image, withSnapshots)); got != k {
 				t.Errorf("slot at %d flipped: safety state %d, want %d", slot, got, k)
 			}
