@@ -27,6 +27,9 @@ func (s *Store) Append(records []hotstuff.Record) error {
 	if err != nil {
 		return fmt.Errorf("store: %w", err)
 	}
+	if state == nil && s.safety.batch.Len() == 0 {
+		return nil // LevelDB would sync nothing
+	}
 	if state == nil {
 		if err := s.safety.db.Write(&s.safety.batch, synced); err != nil {
 			return s.fail(keepFull(err))

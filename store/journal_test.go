@@ -2,11 +2,15 @@ package store
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"math/rand/v2"
+	"path/filepath"
 	"testing"
 
+	"github.com/syndtr/goleveldb/leveldb"
 	"github.com/syndtr/goleveldb/leveldb/journal"
+	"github.com/syndtr/goleveldb/leveldb/storage"
 )
 
 // file is a journal in memory that knows what of it is synced.
@@ -118,5 +122,85 @@ func TestPowerCutLeavesTheFirstRecords(t *testing.T) {
 	}
 	if unsynced < 3000 {
 		t.Errorf("%d records went without a sync of their own: nothing is shown", unsynced)
+	}
+}
+
+// failing lets the next sync of a journal fail.
+type failing struct {
+	FS
+	next bool
+}
+
+func (f *failing) LevelDB(dir string) (storage.Storage, error) {
+	s, err := f.FS.LevelDB(dir)
+	return failingStorage{s, f}, err
+}
+
+type failingStorage struct {
+	storage.Storage
+	fs *failing
+}
+
+func (s failingStorage) Create(fd storage.FileDesc) (storage.Writer, error) {
+	w, err := s.Storage.Create(fd)
+	if fd.Type == storage.TypeJournal {
+		w = failingJournal{w, s.fs}
+	}
+	return w, err
+}
+
+type failingJournal struct {
+	storage.Writer
+	fs *failing
+}
+
+var errSync = errors.New("the sync fails")
+
+func (w failingJournal) Sync() error {
+	if w.fs.next {
+		w.fs.next = false
+		return errSync
+	}
+	return w.Writer.Sync()
+}
+
+// A write whose sync fails is in the file, and LevelDB gives its number to the next one. Nobody can be waiting to write that:
+// nothing is written to a journal after a failure, and the database opens again.
+func TestNothingIsWrittenAfterAFailedSync(t *testing.T) {
+	for _, j := range []journals{prefix, pieces} {
+		fs := &failing{FS: OS}
+		dir := filepath.Join(t.TempDir(), "level")
+		l, err := makeLevel(fs, dir, 1<<20, j)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := l.Put([]byte("1"), []byte("kept")); err != nil {
+			t.Fatal(err)
+		}
+		var some, none leveldb.Batch
+		some.Put([]byte("0"), nil)
+		if err := errors.Join(l.Write(&some, nil), l.Write(&none, synced)); err != nil {
+			t.Fatal(err)
+		}
+		if has, want := l.synced.Load(), uint64(1); has != want {
+			t.Errorf("write %d counts as synced, want %d: LevelDB syncs nothing for an empty batch", has, want)
+		}
+		fs.next = true
+		for _, key := range []string{"2", "3"} {
+			if err := l.Put([]byte(key), nil); !errors.Is(err, errSync) {
+				t.Errorf("write %s: %v, want the failure of the sync", key, err)
+			}
+		}
+		_ = l.Close() // says it once more
+		l, err = openLevel(OS, dir, 1<<20, j)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if v, err := l.Get([]byte("1"), nil); string(v) != "kept" || err != nil {
+			t.Errorf("write 1: %q, %v", v, err)
+		}
+		if err := l.Close(); err != nil {
+			t.Error(err)
+		}
 	}
 }

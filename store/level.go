@@ -18,8 +18,8 @@ type level struct {
 	*leveldb.DB
 	storage storage.Storage
 
-	// LevelDB numbers what is written. found is the newest write that was there when it was opened, done the newest one now,
-	// and synced one that is on the disk, with all before it.
+	// LevelDB numbers what is written. found is the newest write that was there when it was opened, done the newest one now, or
+	// one before it while another is under way, and synced one that is on the disk, with all before it.
 	found        uint64
 	done, synced atomic.Uint64
 }
@@ -99,14 +99,14 @@ func startLevel(fsys FS, dir string, o *opt.Options, j journals, check func(stor
 	return l, nil
 }
 
-// Write is LevelDB's, and counts.
+// Write is LevelDB's, and counts. LevelDB writes, and syncs, nothing for an empty batch.
 func (l *level) Write(b *leveldb.Batch, o *opt.WriteOptions) error {
 	before := l.done.Load() // others may write meanwhile
 	if err := l.DB.Write(b, o); err != nil {
 		return err
 	}
 	l.done.Add(uint64(b.Len()))
-	if o.GetSync() {
+	if o.GetSync() && b.Len() > 0 {
 		l.raiseSynced(before + uint64(b.Len()))
 	}
 	return nil
@@ -127,15 +127,28 @@ func (l *level) Put(key, value []byte) error {
 
 func (l *level) Close() error { return errors.Join(l.DB.Close(), l.storage.Close()) }
 
-// orderedStorage closes four holes through which LevelDB can lose an earlier write and keep a later one. It does not sync
+// orderedStorage closes five holes through which LevelDB can lose an earlier write and keep a later one. It does not sync
 // the directory of a new journal, so that a whole journal may vanish, and it closes a full journal without syncing it. It
-// syncs the directory of a new table only after the manifest that names it, so that the table alone may vanish. And when it
-// cannot name a new manifest durably it removes that, though the name may come to be durable.
+// syncs the directory of a new table only after the manifest that names it, so that the table alone may vanish. When it
+// cannot name a new manifest durably it removes that, though the name may come to be durable. And when it cannot sync a
+// journal it gives the number of that write, which the file has, to the next one, which may be waiting already.
 type orderedStorage struct {
 	storage.Storage
 	journals journals
 	syncDir  func() error
 	manifest atomic.Pointer[storage.FileDesc] // which may be the one that CURRENT names; nil: there is no doubt
+	failed   atomic.Pointer[error]            // the first failure of a journal; nil: none. No journal is written to after it
+}
+
+// fail remembers the first failure of a journal, and returns the error of an operation on one.
+func (s *orderedStorage) fail(err error) error {
+	if err != nil {
+		s.failed.CompareAndSwap(nil, &err)
+	}
+	if first := s.failed.Load(); first != nil {
+		return *first
+	}
+	return nil
 }
 
 func (s *orderedStorage) SetMeta(fd storage.FileDesc) error {
@@ -148,24 +161,36 @@ func (s *orderedStorage) SetMeta(fd storage.FileDesc) error {
 }
 
 func (s *orderedStorage) Create(fd storage.FileDesc) (storage.Writer, error) {
+	if fd.Type == storage.TypeJournal {
+		return s.createJournal(fd)
+	}
 	w, err := s.Storage.Create(fd)
 	if err != nil {
 		return nil, err
 	}
 	switch fd.Type {
-	case storage.TypeJournal:
-		if err := s.syncDir(); err != nil {
-			return nil, joinClose(err, w)
-		}
-		if s.journals == prefix {
-			w = &prefixJournal{Writer: w}
-		}
-		return syncedOnClose{w}, nil
 	case storage.TypeTable:
 		return syncedWithName{w, s.syncDir}, nil
 	default:
 		return w, nil
 	}
+}
+
+func (s *orderedStorage) createJournal(fd storage.FileDesc) (storage.Writer, error) {
+	if err := s.fail(nil); err != nil {
+		return nil, err
+	}
+	w, err := s.Storage.Create(fd)
+	if err != nil {
+		return nil, s.fail(err)
+	}
+	if err := s.fail(s.syncDir()); err != nil {
+		return nil, joinClose(err, w)
+	}
+	if s.journals == prefix {
+		w = &prefixJournal{Writer: w}
+	}
+	return journalFile{w, s}, nil
 }
 
 // Remove also syncs: an old journal with a torn end must not come back beside newer ones.
@@ -179,10 +204,29 @@ func (s *orderedStorage) Remove(fd storage.FileDesc) error {
 	return s.syncDir()
 }
 
-type syncedOnClose struct{ storage.Writer }
+// journalFile is one of the journals, of which none is written to after a failure. It is synced when it is closed.
+type journalFile struct {
+	storage.Writer
+	of *orderedStorage
+}
 
-func (w syncedOnClose) Close() error {
-	return errors.Join(w.Sync(), w.Writer.Close())
+func (w journalFile) Write(p []byte) (int, error) {
+	if err := w.of.fail(nil); err != nil {
+		return 0, err
+	}
+	n, err := w.Writer.Write(p)
+	return n, w.of.fail(err)
+}
+
+func (w journalFile) Sync() error {
+	if err := w.of.fail(nil); err != nil {
+		return err
+	}
+	return w.of.fail(w.Writer.Sync())
+}
+
+func (w journalFile) Close() error {
+	return errors.Join(w.Sync(), w.of.fail(w.Writer.Close()))
 }
 
 // prefixJournal syncs now and then by itself, so that a power cut leaves the first ones of the unsynced records, whatever it

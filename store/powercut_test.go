@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"slices"
@@ -8,6 +9,8 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/hotstuffd/hotstuffd/hotstuff"
+	"github.com/hotstuffd/hotstuffd/qc"
 	"github.com/hotstuffd/hotstuffd/store"
 	"github.com/hotstuffd/hotstuffd/store/internal/cutdisk"
 )
@@ -98,6 +101,75 @@ func TestPowerCutsDuringRecovery(t *testing.T) {
 	t.Log(&n)
 	if want := ofCampaign[int64](5_000, 100/thinner); n.images.Load() < want && *replay == "" {
 		t.Errorf("%d power cuts, want %d at least", n.images.Load(), want)
+	}
+}
+
+// The power may fail while the format is raised: no store is refused for what an older one need not have.
+func TestPowerCutsWhileTheFormatIsRaised(t *testing.T) {
+	disk := cutdisk.New()
+	must(t, store.Init(storeDir, identity, onDisk(disk)))
+	s := openOn(t, disk)
+	vote(t, s, 2)
+	must(t, s.Close())
+	disk.Rot(storeDir+"/safety.slots", func(slots []byte) []byte { return toFormat3(t, slots) })
+	disk.Rot(storeDir+"/CHAIN", func(text []byte) []byte { return bytes.Replace(text, []byte("format 4"), []byte("format 3"), 1) })
+	trace := disk.Record()
+	must(t, openOn(t, disk).Close())
+	images, raised := 0, 0
+	for p := trace.Play(); p.Next(); {
+		seen := map[string]bool{} // the same fates give the same image
+		for loss := range cutdisk.Losses {
+			for seed := range uint64(6) {
+				image, fates := p.Disk.Cut(loss, seed)
+				if seen[fates] {
+					continue
+				}
+				seen[fates] = true
+				again, err := store.Open(storeDir, identity, onDisk(image))
+				if err != nil {
+					t.Fatalf("cut after operation %d by %v: %v", p.At(), loss, err)
+				}
+				if k := sequence(t, again); k != 2 {
+					t.Fatalf("cut after operation %d by %v: safety state %d, want 2", p.At(), loss, k)
+				}
+				must(t, again.Close())
+				images++
+			}
+		}
+	}
+	for p := trace.Play(); p.Next(); { // the slots lose their size again, once CHAIN says that they have it
+		image, _ := p.Disk.Cut(cutdisk.Everything, 0)
+		if f, err := image.Open(storeDir + "/CHAIN"); err == nil {
+			text := make([]byte, 32)
+			_, _ = f.ReadAt(text, 0)
+			if bytes.Contains(text, []byte("format 4")) {
+				raised++
+			}
+		}
+	}
+	if t.Logf("%d power cuts", images); images < 50 || raised == 0 {
+		t.Errorf("%d power cuts, and format 4 was on the disk at %d operations: nothing is shown", images, raised)
+	}
+}
+
+// A write with nothing new in it changes nothing, and what was written before it is as durable as it was.
+func TestRepeatedStateSyncsNothing(t *testing.T) {
+	disk := cutdisk.New()
+	must(t, store.Init(storeDir, identity, onDisk(disk)))
+	s := openOn(t, disk)
+	vote(t, s, 2)
+	vote(t, s, 3)
+	must(t, s.Append([]hotstuff.Record{state(3)}))
+	vote(t, s, 4)
+	image, _ := disk.Cut(cutdisk.Everything, 0)
+	again := openOn(t, image)
+	if k := sequence(t, again); k != 4 {
+		t.Errorf("safety state %d, want 4", k)
+	}
+	for h := qc.Height(2); h <= 4; h++ {
+		if _, err := again.Block(block(h).ID()); err != nil {
+			t.Errorf("block %d: %v", h, err)
+		}
 	}
 }
 

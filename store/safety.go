@@ -91,12 +91,13 @@ func openSlots(fsys FS, dir string, id Identity, raise bool) (*slots, error) {
 	if err != nil {
 		return nil, joinClose(err, f)
 	}
-	// A process that was killed between write and sync leaves a slot that is read and is not on the disk. A power cut after
-	// the next LevelDB write would find LevelDB two ahead.
-	if err := f.Reread(); err != nil {
-		return nil, joinClose(err, f)
+	// The size must be durable before the format that says so. A process that was killed between write and sync leaves a slot
+	// that is read and is not on the disk: a power cut would take it from under what was built on it.
+	err = f.Allocate(slotsBytes)
+	if err == nil {
+		err = f.Reread()
 	}
-	if err := f.Allocate(slotsBytes); err != nil {
+	if err != nil {
 		return nil, joinClose(err, f)
 	}
 	return &slots{f: f, owner: id.owner()}, nil
