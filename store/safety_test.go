@@ -205,22 +205,13 @@ func TestRolledBackStoreIsLoss(t *testing.T) {
 			refused(t, image, store.ErrSafetyLost)
 		})
 	}
-	t.Run("LevelDB by one", func(t *testing.T) {
+	t.Run("LevelDB by what gates nothing", func(t *testing.T) { // as a floor, or a commit
 		vote(t, s, 5)
 		five := crash(t, dir)
 		settle(t, s)
 		vote(t, s, 6)
 		image := crash(t, dir)
 		replace(t, image, five, "safety")
-		refused(t, image, store.ErrSafetyLost)
-	})
-	t.Run("LevelDB by what gates nothing", func(t *testing.T) { // as a floor, or a commit
-		vote(t, s, 7)
-		seven := crash(t, dir)
-		settle(t, s)
-		vote(t, s, 8)
-		image := crash(t, dir)
-		replace(t, image, seven, "safety")
 		refused(t, image, store.ErrSafetyLost)
 	})
 	t.Run("another history", func(t *testing.T) {
