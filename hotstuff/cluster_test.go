@@ -50,6 +50,7 @@ type options struct {
 	timing  pacemaker.Config
 	chunk   int  // blocks in one BlockResponse at most
 	lateSum bool // sums of votes come back through the queue, as from a verification pool
+	ahead   bool // and before that unchecked
 	// Checkpoints come every so many blocks, 0: never; and blocks get payload up to lag above the certified one.
 	every, lag qc.Height
 }
@@ -63,7 +64,7 @@ func defaults(n int) options {
 type packet struct {
 	from, to qc.NodeID
 	msg      hotstuff.Message
-	sum      *hotstuff.Sum
+	sum      hotstuff.Input // Unchecked or Sum
 }
 
 // cutAt is where in a turn the power fails.
@@ -263,12 +264,18 @@ func (c *cluster) finish(r *replica) {
 		return // halted, or its power has failed
 	}
 	for _, req := range ready.Verify {
-		sum := r.verifier.Sum(req)
-		if c.opt.lateSum {
-			c.queue = append(c.queue, packet{from: r.id, to: r.id, sum: &sum})
-		} else {
-			c.turn(r, sum)
+		answer := func(sum hotstuff.Input) {
+			if c.opt.lateSum {
+				c.queue = append(c.queue, packet{from: r.id, to: r.id, sum: sum})
+			} else {
+				c.turn(r, sum)
+			}
 		}
+		var unchecked func(hotstuff.Unchecked)
+		if c.opt.ahead {
+			unchecked = func(u hotstuff.Unchecked) { answer(u) }
+		}
+		answer(r.verifier.Sum(req, unchecked))
 	}
 }
 

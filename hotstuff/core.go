@@ -77,7 +77,9 @@ type Core struct {
 	// The newest votes of each signer, ascending by view. Bound: votesPerSigner each.
 	votes [][]qc.Vote
 	// Sums of votes that are being verified. Bound: sumsMax.
-	sums []sumKey
+	sums     []sumKey
+	ahead    ahead  // what has left before the sum that it rests on was checked
+	spoilers []bool // whose votes have spoiled a sum: none with one of theirs is trusted before it is checked
 	// Timeouts of the present view by signer.
 	timeouts    []*qc.Timeout
 	rebroadcast qc.Ticks   // when our own timeout of the present view is due again; 0: not signed
@@ -138,6 +140,7 @@ func New(cfg Config, rec Recovered, at Tick) (*Core, error) {
 		peerDown: make([]bool, n),
 		orphans:  make(map[qc.NodeID]*blocktree.Block),
 		votes:    make([][]qc.Vote, n),
+		spoilers: make([]bool, n),
 		timeouts: make([]*qc.Timeout, n),
 		answered: make([]qc.Ticks, n),
 
@@ -247,6 +250,8 @@ func (c *Core) Step(in Input) error {
 		}
 	case Rejoined:
 		err = c.onRejoined(in)
+	case Unchecked:
+		c.onUnchecked(in.cert)
 	case Sum:
 		err = c.onSum(in)
 	case Executed:

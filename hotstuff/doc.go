@@ -14,6 +14,7 @@
 //	vote.go      the vote rule's conditions, candidate blocks, collecting votes into certificates
 //	view.go      entering views by certificates, timeouts, joining and rebroadcasting
 //	propose.go   holding, pacing, building and sending proposals (PROTOCOL §5)
+//	ahead.go     proposing before the check of one's own sum is over (PROTOCOL §5)
 //	commit.go    certificates on the tree: lock and three-chain commit
 //	fetch.go     blocks that are named but not held
 //	ranges.go    many of them, from several peers at once

@@ -46,6 +46,7 @@ func newExplorer(t *testing.T, n int, seed uint64) *explorer {
 	o.lateSum, o.chunk = true, 2+rng.IntN(4)
 	o.rule = []pacemaker.Schedule{pacemaker.RoundRobin, pacemaker.Reputation}[rng.IntN(2)]
 	e := &explorer{cluster: newCluster(t, o), rng: rng, byz: -1, lost: -1, votes: map[qc.BlockID][]qc.Vote{}, loss: 0.2 * rng.Float64()}
+	e.opt.ahead = seed%4 < 2
 	if seed%2 == 1 {
 		e.byz = rng.IntN(n)
 	}

@@ -5,7 +5,7 @@ import (
 	"github.com/hotstuffd/hotstuffd/qc"
 )
 
-// Input is what Step takes: Verified, Tick, Payload, PayloadStatus, Work, Peer, Load, Sum, OpenLane,
+// Input is what Step takes: Verified, Tick, Payload, PayloadStatus, Work, Peer, Load, Unchecked, Sum, OpenLane,
 // Rejoined, Executed or Restored.
 type Input interface{ input() }
 
@@ -49,6 +49,10 @@ type OpenLane struct{ AtLeast blocktree.Incarnation }
 // Rejoined tells that a block with this replica's nonce was executed, so that the certificate which committed it is known.
 type Rejoined struct{ Nonce Nonce }
 
+// Unchecked is what the votes of a VerifyRequest make a certificate of, if all of them are good. It comes before the Sum, and
+// only what others check may rest on it. Only Verifier.Sum makes one that is not empty.
+type Unchecked struct{ cert *qc.QuorumCertificate }
+
 // Sum is the answer to a VerifyRequest. Only Verifier.Sum makes one that is not empty.
 type Sum struct {
 	view  qc.View
@@ -83,8 +87,12 @@ func (Load) input()          {}
 func (OpenLane) input()      {}
 func (Rejoined) input()      {}
 func (Executed) input()      {}
+func (Unchecked) input()     {}
 func (Sum) input()           {}
 func (Verified) input()      {}
+
+// Certificate returns the certificate that nobody has checked, nil for the empty Unchecked.
+func (u Unchecked) Certificate() *qc.QuorumCertificate { return u.cert }
 
 // From returns the peer that sent the message.
 func (v Verified) From() qc.NodeID { return v.from }

@@ -38,7 +38,7 @@ func (c *cluster) deliver(p packet) {
 		return
 	}
 	if p.sum != nil {
-		c.turn(r, *p.sum)
+		c.turn(r, p.sum)
 		return
 	}
 	if req, ok := p.msg.(*hotstuff.BlockRequest); ok {

@@ -58,12 +58,16 @@ func (c *Core) willProposeAtOnce() bool {
 // maybePropose asks for a payload when a proposal is due.
 func (c *Core) maybePropose() {
 	c.build = nil
-	due, ok := c.proposalDue()
-	if !ok || c.now < due {
+	if c.askAhead() {
 		return
 	}
-	parent := c.tip()
-	c.build = &PayloadRequest{View: c.pace.View(), Parent: parent.Block.ID(), Height: parent.Block.Height + 1, Lanes: parent.Lanes}
+	if due, ok := c.proposalDue(); ok && c.now >= due {
+		c.ask(c.pace.View(), c.tip())
+	}
+}
+
+func (c *Core) ask(v qc.View, parent *blocktree.Entry) {
+	c.build = &PayloadRequest{View: v, Parent: parent.Block.ID(), Height: parent.Block.Height + 1, Lanes: parent.Lanes}
 }
 
 // onPayload proposes what was built; or, when nothing may be named and nothing else calls for a block, waits.
@@ -71,13 +75,18 @@ func (c *Core) onPayload(p Payload) error {
 	if c.build == nil || p.View != c.build.View || p.Parent != c.build.Parent {
 		return nil
 	}
+	height := c.build.Height
 	c.build = nil
+	if c.checkpoints.stalled(height) {
+		p.Refs = nil // nobody runs further ahead of what is known to be agreed
+	}
+	if c.ahead.on != nil {
+		c.proposeAhead(p.Refs)
+		return nil
+	}
 	parent, ok := c.proposable()
 	if !ok {
 		return nil
-	}
-	if c.checkpoints.stalled(parent.Block.Height + 1) {
-		p.Refs = nil // nobody runs further ahead of what is known to be agreed
 	}
 	if len(p.Refs) == 0 && !c.emptyDue(parent) {
 		c.refused = true
@@ -98,11 +107,8 @@ func (c *Core) emptyDue(parent *blocktree.Entry) bool {
 // propose makes, keeps and broadcasts our block for the present view, and considers it for our own vote like any other.
 func (c *Core) propose(parent *blocktree.Entry, refs []blocktree.BatchRef) error {
 	s := &c.safety.state
-	b := &blocktree.Block{
-		Epoch: c.cfg.Committee.Epoch, View: c.pace.View(), Height: parent.Block.Height + 1, Parent: parent.Block.ID(),
-		Justify: s.HighQC, Proposer: c.cfg.Self, Time: max(c.wall, parent.Block.Time+1), Payload: refs,
-	}
-	if b.Justify.View+1 != b.View {
+	b := c.newBlock(parent, &s.HighQC, refs)
+	if b.View = c.pace.View(); b.Justify.View+1 != b.View {
 		b.TC = s.LastTC
 	}
 	c.safety.propose(b)
@@ -116,4 +122,12 @@ func (c *Core) propose(parent *blocktree.Entry, refs []blocktree.BatchRef) error
 	}
 	c.broadcast(&Proposal{Block: b})
 	return nil
+}
+
+// newBlock makes a block for the view after its certificate's.
+func (c *Core) newBlock(parent *blocktree.Entry, justify *qc.QuorumCertificate, refs []blocktree.BatchRef) *blocktree.Block {
+	return &blocktree.Block{
+		Epoch: c.cfg.Committee.Epoch, View: justify.View + 1, Height: parent.Block.Height + 1, Parent: parent.Block.ID(),
+		Justify: *justify, Proposer: c.cfg.Self, Time: max(c.wall, parent.Block.Time+1), Payload: refs,
+	}
 }

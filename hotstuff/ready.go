@@ -8,7 +8,7 @@ import (
 // Ready is what the world must now do, in the order of the fields. Its slices are the caller's until Advance.
 type Ready struct {
 	// First rests on nothing that Persist holds, and leaves before that is written: proposals of views that were reserved by
-	// an earlier write.
+	// an earlier write, and certificates for others to check.
 	First []Envelope
 	// Persist is one atomic batch, synced when it is written.
 	Persist []Record
@@ -59,6 +59,7 @@ type VerifyRequest struct {
 	View  qc.View
 	Block qc.BlockID
 	Votes []qc.Vote
+	Ahead bool // the sum is wanted at once, as Unchecked, and again when it is checked
 
 	Checkpoint  qc.Checkpoint
 	Checkpoints []qc.SignedCheckpoint

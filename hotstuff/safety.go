@@ -20,6 +20,9 @@ type safety struct {
 	identity  qc.Identity
 	// barred is what an earlier life had reserved: it may have proposed in views up to this one, and nobody knows what.
 	barred qc.View
+	// ahead is the highest view that a proposal has left for which the state does not hold: it rests on a sum that is not
+	// checked, or turned out to be spoilt.
+	ahead qc.View
 }
 
 func newSafety(cfg Config, state SafetyState) safety {
@@ -54,7 +57,7 @@ func (s *safety) mayVote(v qc.View) bool {
 
 // unproposed: this replica has neither voted nor timed out in v, and knows of no proposal of its own there or later.
 func (s *safety) unproposed(v qc.View) bool {
-	return s.mayVote(v) && (s.state.LastProposal == nil || v > s.state.LastProposal.View)
+	return s.mayVote(v) && v > s.ahead && (s.state.LastProposal == nil || v > s.state.LastProposal.View)
 }
 
 // mayPropose: one proposal a view, never in a view voted or timed out in, never below an earlier one, and none that an
@@ -106,8 +109,29 @@ func (s *safety) propose(b *blocktree.Block) {
 	if !s.mayPropose(b.View) {
 		panic("hotstuff: proposal against the safety state") // unreachable: Core.maybePropose asks mayPropose first
 	}
-	b.Signature = s.identity.Sign(blocktree.SigningMessage(s.committee.Chain, b.ID()))
+	s.sign(b)
 	s.state.LastProposal = b
+}
+
+// proposeAhead signs a proposal that rests on an unchecked certificate. Nothing unchecked enters the state, so it is
+// remembered in memory alone, until adopt; the view must be reserved on disk, which keeps a restart from proposing in it.
+func (s *safety) proposeAhead(b *blocktree.Block) {
+	if !s.mayPropose(b.View) || b.View > s.state.Reserved {
+		panic("hotstuff: proposal against the safety state") // unreachable: Core.mayProposeAhead asks both first
+	}
+	s.sign(b)
+	s.ahead = b.View
+}
+
+// adopt remembers a proposal that was made ahead: the certificate in it is checked.
+func (s *safety) adopt(b *blocktree.Block) {
+	if last := s.state.LastProposal; last == nil || b.View > last.View {
+		s.state.LastProposal = b
+	}
+}
+
+func (s *safety) sign(b *blocktree.Block) {
+	b.Signature = s.identity.Sign(blocktree.SigningMessage(s.committee.Chain, b.ID()))
 }
 
 // checkpoint signs a state that this replica has come to. No view is part of it: it contradicts no vote.

@@ -78,13 +78,18 @@ func (v *Verifier) Verify(w Window, from qc.NodeID, m Message) (Verified, error)
 	return out, nil
 }
 
-// Sum checks the sum of the votes that the core has collected for one block, or of the signatures of one state.
-func (v *Verifier) Sum(r VerifyRequest) Sum {
+// Sum checks the sum of the votes that the core has collected for one block, or of the signatures of one state. If the core
+// has a use for the sum before that (VerifyRequest.Ahead), unchecked is called with it meanwhile; it may be nil.
+func (v *Verifier) Sum(r VerifyRequest, unchecked func(Unchecked)) Sum {
 	if len(r.Checkpoints) > 0 {
 		cert, bad := v.certs.CollectCheckpoints(r.Checkpoint, r.Checkpoints)
 		return Sum{state: r.Checkpoint, stateCert: cert, bad: bad}
 	}
-	cert, bad := v.certs.CollectVotes(r.View, r.Block, r.Votes)
+	sum := v.certs.AddVotes(r.View, r.Block, r.Votes)
+	if cert := sum.Unchecked(); cert != nil && r.Ahead && unchecked != nil {
+		unchecked(Unchecked{cert})
+	}
+	cert, bad := sum.Check()
 	return Sum{view: r.View, block: r.Block, cert: cert, bad: bad}
 }
 

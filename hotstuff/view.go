@@ -23,6 +23,9 @@ func (c *Core) onCertificate(q *qc.QuorumCertificate, from qc.NodeID) error {
 	if q.Signers.Has(c.cfg.Self) && c.safety.foreign(q.View, q.Block) {
 		return ErrKeyInUse // a verified sum with our signature in it, under what we never signed
 	}
+	if err := c.adoptCertified(q); err != nil {
+		return err
+	}
 	if q.View > c.safety.state.HighQC.View {
 		c.measure(q, from)
 		c.safety.state.HighQC = *q
@@ -79,7 +82,7 @@ func (c *Core) enter(v qc.View, byQC bool) {
 	clear(c.timeouts)
 	c.rebroadcast = 0
 	c.pushed, c.refused, c.shared = false, false, false
-	c.build = nil
+	c.build, c.ahead.on = nil, nil
 	if v > forgetAfter && c.tree.Len() > 2*forgetAfter {
 		if tip := c.tip(); tip != nil {
 			c.tree.Forget(v-forgetAfter, tip)

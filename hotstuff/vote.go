@@ -237,7 +237,7 @@ func (c *Core) trySum(view qc.View, block qc.BlockID) {
 		}
 	}
 	c.sums = append(c.sums, key)
-	c.out.Verify = append(c.out.Verify, VerifyRequest{View: view, Block: block, Votes: votes})
+	c.out.Verify = append(c.out.Verify, VerifyRequest{View: view, Block: block, Votes: votes, Ahead: c.goAhead(view, block, votes)})
 }
 
 // onSum takes the certificate that our sum made, or the names of those who spoiled it.
@@ -246,8 +246,10 @@ func (c *Core) onSum(s Sum) error {
 		return c.onCheckpointSum(s)
 	}
 	c.sums = slices.DeleteFunc(c.sums, func(k sumKey) bool { return k == sumKey{s.view, s.block} })
+	early := c.ahead.checked(s) // what has left and rests on it
 	for _, id := range s.bad {
 		c.drop(id, ErrBadVote)
+		c.spoilers[id] = true
 		// The slot stays taken, by a vote for nothing: or each repeat of a bad vote would cost another check.
 		for i := range c.votes[id] {
 			if v := &c.votes[id][i]; v.View == s.view && v.Block == s.block {
@@ -255,14 +257,23 @@ func (c *Core) onSum(s Sum) error {
 			}
 		}
 	}
-	if s.cert == nil || s.cert.View <= c.safety.state.HighQC.View {
-		c.trySums()
-		return nil
+	news := s.cert != nil && s.cert.View > c.safety.state.HighQC.View
+	if news {
+		if err := c.onCertificate(s.cert, c.cfg.Self); err != nil {
+			return err
+		}
 	}
-	if err := c.onCertificate(s.cert, c.cfg.Self); err != nil {
-		return err
+	if early.block != nil {
+		if err := c.adopt(early.block); err != nil {
+			return err
+		}
 	}
-	c.shareCertificate(s.cert)
+	switch {
+	case early.shared:
+		c.shared = c.shared || c.pace.View() == s.view+1
+	case news && early.block == nil:
+		c.shareCertificate(s.cert)
+	}
 	c.trySums()
 	return nil
 }

@@ -68,7 +68,7 @@ func (l *lone) Load([]blocktree.Digest)        {}
 func (l *lone) Sync(b []*mempool.Batch)        { l.events = append(l.events, node.Synced{Batches: b}) }
 
 func (l *lone) Sum(r hotstuff.VerifyRequest) {
-	l.events = append(l.events, node.Summed{Sum: l.verifier.Sum(r)})
+	l.events = append(l.events, node.Summed{Sum: l.verifier.Sum(r, func(u hotstuff.Unchecked) { l.events = append(l.events, node.AddedUp{Sum: u}) })})
 }
 
 func (l *lone) Execute(e mempool.Execution) {

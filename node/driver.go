@@ -110,6 +110,8 @@ func (d *Driver) take(at qc.Ticks, e Event) error {
 		return d.core.Step(e.Verified)
 	case ReceivedBatch:
 		d.pool.Receive(e.From, e.Batch)
+	case AddedUp:
+		return d.core.Step(e.Sum)
 	case Summed:
 		return d.core.Step(e.Sum)
 	case Synced:

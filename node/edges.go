@@ -66,6 +66,9 @@ type ReceivedBatch struct {
 	Batch mempool.Verified
 }
 
+// AddedUp comes before Summed if the core wants the sum before it is checked.
+type AddedUp struct{ Sum hotstuff.Unchecked }
+
 // Summed answers Verifier.Sum.
 type Summed struct{ Sum hotstuff.Sum }
 
@@ -136,6 +139,7 @@ func (SnapshotRestored) event() {}
 
 func (Received) event()      {}
 func (ReceivedBatch) event() {}
+func (AddedUp) event()       {}
 func (Summed) event()        {}
 func (Synced) event()        {}
 func (Loaded) event()        {}

@@ -306,7 +306,7 @@ func (n *Node) runSums() error {
 			return nil
 		}
 		for _, r := range requests {
-			sum := n.verifiers.sum(r.VerifyRequest)
+			sum := n.verifiers.sum(r.VerifyRequest, func(u hotstuff.Unchecked) { n.inbox.answer(AddedUp{u}) })
 			if len(r.Checkpoints) == 0 {
 				n.stages.sum.Observe(time.Since(r.asked).Seconds())
 			}

@@ -19,10 +19,10 @@ func (v verifiers) verify(w hotstuff.Window, from qc.NodeID, m hotstuff.Message)
 	return verifier.Verify(w, from, m)
 }
 
-func (v verifiers) sum(r hotstuff.VerifyRequest) hotstuff.Sum {
+func (v verifiers) sum(r hotstuff.VerifyRequest, unchecked func(hotstuff.Unchecked)) hotstuff.Sum {
 	verifier := <-v
 	defer func() { v <- verifier }()
-	return verifier.Sum(r)
+	return verifier.Sum(r, unchecked)
 }
 
 // certificateCache remembers verified certificates for all verifiers, the newest certificatesMax of them.

@@ -12,22 +12,58 @@ import (
 // Of several votes by one signer the first counts: admit a vote only from its signer, or another could fill its place.
 // Votes for something else and by strangers are passed over. Below a quorum nothing is checked.
 func (v *Verifier) CollectVotes(view View, block BlockID, votes []Vote) (cert *QuorumCertificate, bad []NodeID) {
+	s := v.AddVotes(view, block, votes)
+	return s.Check()
+}
+
+// VoteSum is votes for one block that are added up: what CollectVotes does in two steps, of which the first takes a fifth of
+// the time.
+type VoteSum struct {
+	view  View
+	block BlockID
+	votes collection
+}
+
+// AddVotes adds up votes as CollectVotes does, and checks nothing.
+func (v *Verifier) AddVotes(view View, block BlockID, votes []Vote) VoteSum {
+	s := VoteSum{view, block, v.collection(v.committee.VoteMessage(view, block), len(votes))}
 	if view == 0 {
-		return nil, nil // genesis is not voted for
+		return s // genesis is not voted for
 	}
-	c := v.collection(v.committee.VoteMessage(view, block), len(votes))
 	seen := NewBitmap(v.committee.Size())
 	for i := range votes {
 		if vote := &votes[i]; vote.View == view && vote.Block == block {
-			c.add(vote.Signer, vote.Signature, seen)
+			s.votes.add(vote.Signer, vote.Signature, seen)
 		}
 	}
-	sum, ok, bad := c.collect()
+	if s.votes.quorum() {
+		s.votes.addUp()
+	}
+	return s
+}
+
+// Unchecked returns what the votes make a certificate of if all of them are good, which nobody has checked; nil if they are
+// no quorum, or one of them is no signature at all.
+func (s *VoteSum) Unchecked() *QuorumCertificate {
+	if !s.votes.quorum() || len(s.votes.malformed) > 0 {
+		return nil
+	}
+	return s.certificate(s.votes.sum)
+}
+
+// Check checks the sum and returns what CollectVotes does. It may be called once.
+func (s *VoteSum) Check() (cert *QuorumCertificate, bad []NodeID) {
+	sum, ok, bad := s.votes.collect()
 	if ok {
-		cert = &QuorumCertificate{Epoch: v.committee.Epoch, View: view, Block: block, Signers: c.bitmap(0, len(c.signers)), Signature: sum}
-		v.remember(v.qcKey(cert))
+		cert = s.certificate(sum)
+		s.votes.v.remember(s.votes.v.qcKey(cert))
 	}
 	return cert, bad
+}
+
+func (s *VoteSum) certificate(sum Signature) *QuorumCertificate {
+	c := &s.votes
+	return &QuorumCertificate{Epoch: c.v.committee.Epoch, View: s.view, Block: s.block, Signers: c.bitmap(0, len(c.signers)), Signature: sum}
 }
 
 // collection is a set of signatures of one message, by distinct signers.
@@ -36,6 +72,10 @@ type collection struct {
 	msg     []byte
 	signers []NodeID
 	sigs    []Signature // of signers, in their order
+
+	sum       Signature // of all, if added: it need not be made again
+	malformed []int     // those among sigs that are none
+	added     bool
 }
 
 // collection returns an empty one, with room for as many signatures as the committee and those given may add.
@@ -57,8 +97,10 @@ func (c *collection) add(signer NodeID, sig Signature, seen Bitmap) {
 // collect drops faulty signatures until the sum of the rest verifies, and names their signers, ascending. ok is false if
 // less than a quorum remains.
 func (c *collection) collect() (sum Signature, ok bool, bad []NodeID) {
-	for len(c.signers) >= c.v.committee.Quorum() && !ok {
-		if sum, ok = c.check(0, len(c.signers)); !ok {
+	for c.quorum() && !ok {
+		c.addUp()
+		sum, ok = c.sum, len(c.malformed) == 0 && c.v.scheme.VerifySame(c.msg, c.bitmap(0, len(c.signers)), c.sum)
+		if !ok {
 			bad = append(bad, c.expel()...)
 		}
 	}
@@ -66,21 +108,28 @@ func (c *collection) collect() (sum Signature, ok bool, bad []NodeID) {
 	return sum, ok, bad
 }
 
-// check sums the signatures from lo up to hi and verifies the sum.
-func (c *collection) check(lo, hi int) (sum Signature, ok bool) {
-	sum, bad := c.v.scheme.Sum(c.sigs[lo:hi])
-	if len(bad) > 0 {
-		return sum, false
+func (c *collection) quorum() bool { return len(c.signers) >= c.v.committee.Quorum() }
+
+// addUp adds up all signatures, unless that is done.
+func (c *collection) addUp() {
+	if !c.added {
+		c.sum, c.malformed = c.v.scheme.Sum(c.sigs)
+		c.added = true
 	}
-	return sum, c.v.scheme.VerifySame(c.msg, c.bitmap(lo, hi), sum)
+}
+
+// check sums the signatures from lo up to hi, all of them well formed, and verifies the sum.
+func (c *collection) check(lo, hi int) bool {
+	sum, bad := c.v.scheme.Sum(c.sigs[lo:hi])
+	return len(bad) == 0 && c.v.scheme.VerifySame(c.msg, c.bitmap(lo, hi), sum)
 }
 
 // expel drops at least one faulty signature from a collection whose check has failed, and returns whose. Malformed ones go
 // first: they cost no pairing.
 func (c *collection) expel() []NodeID {
 	faulty := NewBitmap(c.v.committee.Size())
-	if _, malformed := c.v.scheme.Sum(c.sigs); len(malformed) > 0 {
-		for _, i := range malformed {
+	if len(c.malformed) > 0 {
+		for _, i := range c.malformed {
 			faulty.Set(c.signers[i])
 		}
 	} else {
@@ -93,7 +142,7 @@ func (c *collection) expel() []NodeID {
 			kept++
 		}
 	}
-	c.signers, c.sigs = c.signers[:kept], c.sigs[:kept]
+	c.signers, c.sigs, c.added = c.signers[:kept], c.sigs[:kept], false
 	return faulty.Members()
 }
 
@@ -106,14 +155,14 @@ func (c *collection) search(lo, hi int, faulty Bitmap) {
 		return
 	}
 	mid := (lo + hi) / 2
-	_, left := c.check(lo, mid)
+	left := c.check(lo, mid)
 	if !left {
 		c.search(lo, mid, faulty)
 	}
 	// Two good halves have a good sum, and this one failed: a good left half spares the check of the right one.
 	if left {
 		c.search(mid, hi, faulty)
-	} else if _, right := c.check(mid, hi); !right {
+	} else if !c.check(mid, hi) {
 		c.search(mid, hi, faulty)
 	}
 }

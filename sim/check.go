@@ -18,6 +18,7 @@ type checker struct {
 	sound     *sound
 	payloads  map[qc.BlockID]*payloadFacts
 	leaders   map[seat]qc.NodeID
+	sums      map[sumOf]*addedUp
 	records   []hotstuff.Record // of the write that is being checked
 	watches   []*watch          // by replica, of its present life
 	chain     []qc.BlockID      // the one committed chain, by height
@@ -44,6 +45,7 @@ type sayings struct {
 	votes     map[qc.View]qc.BlockID
 	timeouts  map[qc.View]qc.View
 	proposals map[qc.View]qc.BlockID
+	judged    qc.BlockID // the last proposal that has left before it was written, and was held against the rules then
 }
 
 type command struct{ connection, number uint32 }
@@ -67,10 +69,10 @@ func newChecker(w *World) *checker {
 	c := &checker{w: w, blocks: map[qc.BlockID]*blocktree.Block{w.root.ID(): w.root}, ofView: make(map[qc.View][]*blocktree.Block), certified: make(map[qc.View]qc.BlockID),
 		chain: []qc.BlockID{w.root.ID()}, digests: make([][32]byte, 1), said: make([]sayings, w.cfg.Nodes), fates: make(map[command]fate),
 		lanes: make(map[position]blocktree.Digest), states: make(map[qc.Height]qc.Checkpoint), snapshots: make(map[qc.Height][32]byte), children: make(map[qc.BlockID][]*blocktree.Block), payloads: make(map[qc.BlockID]*payloadFacts),
-		leaders: make(map[seat]qc.NodeID),
-		sound:   newSound(w), watches: make([]*watch, w.cfg.Nodes)}
+		leaders: make(map[seat]qc.NodeID), sums: make(map[sumOf]*addedUp),
+		sound: newSound(w), watches: make([]*watch, w.cfg.Nodes)}
 	for i := range c.said {
-		c.said[i] = sayings{make(map[qc.View]qc.BlockID), make(map[qc.View]qc.View), make(map[qc.View]qc.BlockID)}
+		c.said[i] = sayings{votes: make(map[qc.View]qc.BlockID), timeouts: make(map[qc.View]qc.View), proposals: make(map[qc.View]qc.BlockID)}
 	}
 	return c
 }
@@ -112,8 +114,10 @@ func (c *checker) safety(r *replica, old, s *hotstuff.SafetyState) {
 		w.fail("S9", "%v forgets that it may have proposed in view %d", r.id, old.Reserved)
 	}
 	if b := s.LastProposal; b != nil && (old.LastProposal == nil || b.ID() != old.LastProposal.ID()) {
+		if said.judged != b.ID() {
+			c.proposalRule(r, old, b)
+		}
 		once(c, r.id, "proposes", said.proposals, b.View, b.ID())
-		c.proposalRule(r, old, b)
 	}
 	if v := s.LastVoted; v != nil && (old.LastVoted == nil || *v != *old.LastVoted) {
 		if old.LastVoted != nil && v.View <= old.LastVoted.View {
@@ -326,6 +330,7 @@ func (c *checker) sends(r *replica, message any) {
 			}
 			if c.blocks[m.Block.Parent] != nil { // else its parent is in the write that follows, and the rule is looked at then
 				c.proposalRule(r, s, m.Block)
+				said.judged = m.Block.ID()
 			}
 		}
 		once(c, r.id, "proposes", said.proposals, m.Block.View, m.Block.ID())

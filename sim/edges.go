@@ -118,18 +118,40 @@ func (l *life) replyTo(to qc.NodeID, message any) bool {
 	return l.emit(to, message)
 }
 
+// checkTicksMax is how long the check of a sum takes at most, where no costs are modelled.
+const checkTicksMax = qc.TicksPerSecond / 500
+
 // Sum implements node.Verifier.
 func (l *life) Sum(r hotstuff.VerifyRequest) {
+	w := l.r.w
 	if l.cpu != nil {
 		l.spend()
-		sum := l.verifier.Sum(r)
-		l.r.w.at(l.cpu.run(l.busyUntil(), l.cpu.meter.take()), func() { l.take(node.Summed{Sum: sum}) })
+		at := l.busyUntil()
+		sum := l.verifier.Sum(r, func(u hotstuff.Unchecked) {
+			w.check.addedUp(l, u.Certificate())
+			at = l.cpu.run(at, l.cpu.meter.take())
+			w.at(at, func() { l.take(node.AddedUp{Sum: u}) })
+		})
+		w.at(l.cpu.run(at, l.cpu.meter.take()), func() { l.take(node.Summed{Sum: sum}) })
 		return
 	}
-	l.r.w.after(1, func() {
-		if !l.over {
-			l.take(node.Summed{Sum: l.verifier.Sum(r)})
+	w.after(1, func() {
+		if l.over {
+			return
 		}
+		var unchecked *hotstuff.Unchecked
+		sum := l.verifier.Sum(r, func(u hotstuff.Unchecked) { unchecked = &u })
+		if unchecked == nil {
+			l.take(node.Summed{Sum: sum})
+			return
+		}
+		w.check.addedUp(l, unchecked.Certificate())
+		l.take(node.AddedUp{Sum: *unchecked})
+		w.after(between(w.random.check, 1, checkTicksMax), func() {
+			if !l.over {
+				l.take(node.Summed{Sum: sum})
+			}
+		})
 	})
 }
 
@@ -243,17 +265,21 @@ func (l *life) spend() {
 
 func (l *life) busyUntil() qc.Ticks { return max(l.busy, l.r.w.now) }
 
-// refused notes a message that did not verify. Correct replicas never send one that is worse than late.
+// refused notes a message that did not verify. Correct replicas never send one that is worse than late, but what rests on a
+// sum that a Byzantine one has spoilt.
 func (l *life) refused(from qc.NodeID, message any, err error) {
 	w := l.r.w
-	w.check.received(l, from, message)
+	excused := err != hotstuff.ErrStale && w.replicas[from].correct() && w.check.spoilt(from, message)
+	if !excused {
+		w.check.received(l, from, message)
+	}
 	if l.cpu != nil {
 		l.cpu.run(w.now, l.cpu.meter.take()+l.cpu.meter.costs.Message)
 	}
 	if w.trace.wanted() {
 		w.trace.note(w.now, "%v refuses %s of %v: %v", l.r.id, describe(message), from, err)
 	}
-	if err != hotstuff.ErrStale && w.replicas[from].correct() && l.r.correct() {
+	if err != hotstuff.ErrStale && w.replicas[from].correct() && l.r.correct() && !excused {
 		w.fail("verify", "%v refuses %s of %v: %v", l.r.id, describe(message), from, err)
 	}
 }

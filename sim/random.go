@@ -8,7 +8,7 @@ import (
 
 // random is one source for each concern, so that one fault's draws never shift another's.
 type random struct {
-	config, start, latency, loss, partition, disk, crash, pause, clock, client, byzantine, app *rand.Rand
+	config, start, latency, loss, partition, disk, crash, pause, clock, client, byzantine, app, check *rand.Rand
 }
 
 func newRandom(seed uint64) random {
@@ -18,7 +18,7 @@ func newRandom(seed uint64) random {
 		return rand.New(rand.NewPCG(seed, concern))
 	}
 	return random{config: source(), start: source(), latency: source(), loss: source(), partition: source(), disk: source(),
-		crash: source(), pause: source(), clock: source(), client: source(), byzantine: source(), app: source()}
+		crash: source(), pause: source(), clock: source(), client: source(), byzantine: source(), app: source(), check: source()}
 }
 
 // chance is true with probability p. Nothing is drawn when it is impossible.

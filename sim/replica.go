@@ -63,6 +63,7 @@ type life struct {
 	endWrite func() error // of the device's write of batches
 
 	readFailed bool // a read of its disk has
+	spoilt     int  // sums that it has trusted before they were checked, and that a bad vote was in
 
 	inbox     []node.Event
 	spare     []node.Event

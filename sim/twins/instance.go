@@ -160,6 +160,6 @@ func (w *world) finish(x *instance) {
 	w.checkCommits(x, ready.Commit)
 	x.core.Advance()
 	for _, req := range ready.Verify {
-		w.turn(x, w.verifiers[x.id].Sum(req))
+		w.turn(x, w.verifiers[x.id].Sum(req, func(u hotstuff.Unchecked) { w.turn(x, u) }))
 	}
 }
