@@ -1,6 +1,8 @@
 package hotstuff
 
 import (
+	"bytes"
+
 	"github.com/hotstuffd/hotstuffd/blocktree"
 	"github.com/hotstuffd/hotstuffd/qc"
 )
@@ -16,17 +18,18 @@ import (
 // ahead is a sum that is used before it is checked, one at a time: its check must name the spoiler before another is trusted.
 type ahead struct {
 	sum    sumKey                // under way; zero: none
-	on     *qc.QuorumCertificate // unchecked: a payload is being asked for, to propose on it
+	used   *qc.QuorumCertificate // what it makes, unchecked
+	on     *qc.QuorumCertificate // the same, while a payload is asked for, to propose on it
 	block  *blocktree.Block      // our proposal that has left, with the unchecked certificate in it
 	shared bool                  // the unchecked certificate was broadcast
 }
 
-// checked takes out what has become of a sum, and returns it if all votes in that were good: then the certificate is the same.
+// checked takes out what has become of a sum, and returns it if the certificate that was used is the one that was checked.
 func (a *ahead) checked(s Sum) (good ahead) {
 	if a.sum != (sumKey{s.view, s.block}) {
 		return ahead{}
 	}
-	if s.cert != nil && len(s.bad) == 0 {
+	if s.cert != nil && a.used != nil && s.cert.Signature == a.used.Signature && bytes.Equal(s.cert.Signers, a.used.Signers) {
 		good = *a
 	}
 	*a = ahead{}
@@ -60,9 +63,10 @@ func (c *Core) leadingAfter(view qc.View, block qc.BlockID) (*blocktree.Entry, b
 // onUnchecked takes a sum that is not checked yet. If it is good, then either a block must follow at once, and is proposed;
 // or nothing waits for one, and the others want the certificate (PROTOCOL §5).
 func (c *Core) onUnchecked(q *qc.QuorumCertificate) {
-	if q == nil || c.ahead.sum != (sumKey{q.View, q.Block}) {
+	if q == nil || c.ahead.sum != (sumKey{q.View, q.Block}) || c.ahead.used != nil {
 		return
 	}
+	c.ahead.used = q
 	e, ok := c.leadingAfter(q.View, q.Block)
 	switch {
 	case !ok:

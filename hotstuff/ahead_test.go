@@ -240,3 +240,100 @@ func TestOneSumAtATimeIsTrusted(t *testing.T) {
 		t.Errorf("another sum brings %d answers, want the checked one alone", len(sums))
 	}
 }
+
+// TestCertificateIsShownAlthoughTheProposalWasSpoilt: the spoiler can take its bad vote out of the proposal's certificate, put a
+// good one in, and show that to the leader alone. The others look to the leader for it, and would else wait for two timeouts.
+func TestCertificateIsShownAlthoughTheProposalWasSpoilt(t *testing.T) {
+	for _, before := range []bool{true, false} {
+		s := newSumming(t, 11)
+		s.bad = 1
+		_, checked := s.aheadOfCheck(1, 2)
+		var said []packet
+		if before {
+			said = s.giveQC(s.b11)
+		}
+		now, _ := s.hand(checked)
+		said = append(said, now...)
+		if !before {
+			said = append(said, s.giveQC(s.b11)...)
+		}
+		if s.r.core.View() != 12 {
+			t.Fatal("not in view 12")
+		}
+		s.mustSay("the certificate has come", said, 0, 1)
+	}
+}
+
+// TestSpoiltSumWithACertificate: more votes than a quorum, one of them bad. The certificate of the others is made at once, and is
+// not the proposal's.
+func TestSpoiltSumWithACertificate(t *testing.T) {
+	s := newSumming(t, 11)
+	s.bad = 1
+	b12, checked := s.aheadOfCheck(1, 2)
+	req := hotstuff.VerifyRequest{View: 11, Block: s.b11.ID()}
+	for id := range qc.NodeID(4) {
+		v := s.forgeVote(id, 11, s.b11.ID())
+		if id == s.bad {
+			v.Signature = s.forgeVote(id, 11, s.b9.ID()).Signature
+		}
+		req.Votes = append(req.Votes, v)
+	}
+	checked.sum = s.r.verifier.Sum(req, nil)
+	said, _ := s.hand(checked)
+	s.mustSay("one of four was bad", said, 0, 1)
+	s.mustVote(said, b12, false)
+	if s.r.core.View() != 12 || s.r.core.Safety().LastProposal != nil || s.r.core.Tree().Get(b12.ID()) != nil {
+		t.Fatalf("in view %d, having taken up %v", s.r.core.View(), s.r.core.Safety().LastProposal)
+	}
+}
+
+// TestAnswersOutOfOrder: a late unchecked sum is not taken for that of another sum of the same votes but one.
+func TestAnswersOutOfOrder(t *testing.T) {
+	s := newSumming(t, 11)
+	s.bad = 1
+	_, first := s.votes(s.b11, 1, 2)
+	s.hand(first[1])
+	_, second := s.votes(s.b11, 3)
+	s.hand(first[0])
+	for _, p := range second {
+		s.hand(p)
+	}
+	if p := s.r.core.Safety().LastProposal; p != nil && s.certs().QC(&p.Justify) != nil {
+		t.Error("on disk is a proposal whose certificate is none")
+	}
+}
+
+// TestLateCheckLowersNothing: the check ends when the leader has proposed in a later view, where it may not do so again.
+func TestLateCheckLowersNothing(t *testing.T) {
+	s := newSumming(t, 11)
+	_, checked := s.aheadOfCheck(1, 2)
+	s.r.withhold = true
+	s.submit(2, "a2")
+	b15 := s.on(s.b11, 15, func(b *blocktree.Block) { b.Payload = []blocktree.BatchRef{{Origin: 3, Bytes: 1, Expiry: 100}} })
+	s.propose(b15)
+	s.mustSay("it leads view 16", s.giveQC(b15), 1, 0)
+	said, _ := s.hand(checked)
+	s.mustSay("the check of view 11 is over", said, 0, 0)
+	if p := s.r.core.Safety().LastProposal; p == nil || p.View != 16 {
+		t.Errorf("last proposal %v", p)
+	}
+}
+
+// TestAheadAgain: after a good sum, and after a spoilt one without the spoiler's vote.
+func TestAheadAgain(t *testing.T) {
+	for _, bad := range []qc.NodeID{0, 1} {
+		s := newSumming(t, 11)
+		s.bad = bad
+		_, checked := s.aheadOfCheck(1, 2)
+		s.hand(checked)
+		b15 := s.on(s.b11, 15)
+		s.propose(b15)
+		_, sums := s.votes(b15, 2, 3)
+		if len(sums) != 2 {
+			t.Errorf("bad %v: %d answers, want the sum unchecked too", bad, len(sums))
+			continue
+		}
+		said, _ := s.hand(sums[0])
+		s.mustSay("the next sum", said, 1, 0)
+	}
+}

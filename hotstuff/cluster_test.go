@@ -3,6 +3,7 @@ package hotstuff_test
 import (
 	"crypto/ed25519"
 	"crypto/sha256"
+	"slices"
 	"testing"
 
 	"github.com/hotstuffd/hotstuffd/blocktree"
@@ -169,7 +170,11 @@ func (c *cluster) start(r *replica) {
 	c.executeStored(r)
 }
 
-func (c *cluster) crash(r *replica) { c.note(r.id, "crashes"); r.core, r.halted = nil, nil }
+func (c *cluster) crash(r *replica) {
+	c.note(r.id, "crashes")
+	r.core, r.halted = nil, nil
+	c.queue = slices.DeleteFunc(c.queue, func(p packet) bool { return p.sum != nil && p.to == r.id }) // its pool is gone
+}
 
 func (c *cluster) halt(r *replica, err error) {
 	r.core, r.halted = nil, err

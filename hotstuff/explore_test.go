@@ -205,7 +205,7 @@ func (e *explorer) misbehave() {
 		for _, b := range e.ofView[v] {
 			vote := e.forgeVote(self, v, b.ID())
 			if e.rng.IntN(4) == 0 {
-				vote.Signature[0] ^= 1
+				vote.Signature = e.forgeVote(self, v+1, b.ID()).Signature // well formed, and spoils a sum
 			}
 			e.inject(self, &hotstuff.VoteMessage{Vote: vote}, to...)
 		}

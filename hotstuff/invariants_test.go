@@ -29,6 +29,7 @@ func (c *cluster) persist(r *replica, records []hotstuff.Record) {
 		switch rec := rec.(type) {
 		case hotstuff.BlockRecord:
 			c.name(rec.Block)
+			c.checkCertificate(r, &rec.Block.Justify)
 			r.disk.blocks[rec.Block.ID()] = rec.Block
 		case hotstuff.CommitRecord:
 			if int(rec.Height) != len(r.disk.chain) {
@@ -45,8 +46,20 @@ func (c *cluster) persist(r *replica, records []hotstuff.Record) {
 			r.disk.certified = rec.Certificate
 		case hotstuff.SafetyState:
 			c.checkSafety(r, r.disk.safety, rec)
+			c.checkCertificate(r, &rec.HighQC)
+			if b := rec.LastProposal; b != nil {
+				c.checkCertificate(r, &b.Justify)
+			}
 			r.disk.safety = rec
 		}
+	}
+}
+
+// checkCertificate: what is on disk was verified (S16).
+func (c *cluster) checkCertificate(r *replica, q *qc.QuorumCertificate) {
+	c.tb.Helper()
+	if err := c.certs().QC(q); err != nil {
+		c.fatal("n%d writes a certificate of view %d that is none: %v", r.id, q.View, err)
 	}
 }
 

@@ -15,7 +15,8 @@ import (
 //
 // Theorem (nothing is signed twice). Every view u in which the replica signed before the loss lies below w. If u = 1
 // that is so because a commit takes a certificate of view 3 at least. Otherwise it had entered u by a certificate of
-// view u−1. Of its q signers, q−f at least are honest and others, for this replica is one of the f. The block of view
+// view u−1, or proposed there on a sum of q votes of view u−1 that turned out to be spoilt (ahead.go). Of the q signers, q−f at
+// least are honest and others, for this replica is one of the f, and a vote is taken from its signer alone. The block of view
 // w−2 that was committed, and with it the nonce, is that which names the nonce or a descendant, so the q votes for it
 // were cast after the nonce was drawn, which nobody could guess, and so after the loss. 2q−f > n: one honest replica
 // has signed in view u−1 before the loss and in view w−2 after it. Its views never go back, so u−1 ≤ w−2. A certificate

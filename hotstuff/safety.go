@@ -5,7 +5,7 @@ import (
 	"github.com/hotstuffd/hotstuffd/qc"
 )
 
-// safety is the one signing authority (S10). Everything that this replica signs is signed by one of its four methods,
+// safety is the one signing authority (S10). Everything that this replica signs is signed by one of its methods,
 // each of which refuses what would contradict an earlier signature, and changes the state that is synced before the
 // signature leaves; but a proposal may leave before it is synced itself, if its view was reserved (reserve).
 //
@@ -55,14 +55,15 @@ func (s *safety) mayVote(v qc.View) bool {
 	return s.maySign(v) && v > s.lastVotedView() && v > s.lastTimeoutView()
 }
 
-// unproposed: this replica has neither voted nor timed out in v, and knows of no proposal of its own there or later.
+// unproposed: this replica has neither voted nor timed out in v, and holds no proposal of its own there or later. It may still
+// not propose there (mayPropose), but the others look to it for the certificate by which the view was entered.
 func (s *safety) unproposed(v qc.View) bool {
-	return s.mayVote(v) && v > s.ahead && (s.state.LastProposal == nil || v > s.state.LastProposal.View)
+	return s.mayVote(v) && (s.state.LastProposal == nil || v > s.state.LastProposal.View)
 }
 
-// mayPropose: one proposal a view, never in a view voted or timed out in, never below an earlier one, and none that an
-// earlier life may have made already (PROTOCOL §7).
-func (s *safety) mayPropose(v qc.View) bool { return s.unproposed(v) && v > s.barred }
+// mayPropose: one proposal a view, never in a view voted or timed out in, never below an earlier one, be that one nobody's
+// (proposeAhead), and none that an earlier life may have made already (PROTOCOL §7).
+func (s *safety) mayPropose(v qc.View) bool { return s.unproposed(v) && v > s.ahead && v > s.barred }
 
 // reserve notes that a proposal in v may leave before it is on disk itself. It is called with the vote in v−1, by whoever
 // leads v on the block voted for, so that the note costs no write of its own.

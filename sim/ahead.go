@@ -21,7 +21,9 @@ type sumOf struct {
 
 // addedUp notes a sum that a replica may make use of before it is checked.
 func (c *checker) addedUp(l *life, q *qc.QuorumCertificate) {
-	c.sums[sumOf{l.r.id, q.View, q.Block, q.Signature}] = &addedUp{life: l}
+	if at := (sumOf{l.r.id, q.View, q.Block, q.Signature}); c.sums[at] == nil || c.sums[at].life != l {
+		c.sums[at] = &addedUp{life: l}
+	}
 }
 
 // spoilt tells whether what a correct replica has sent does not verify because of a bad vote in a sum that it did not wait to
@@ -40,6 +42,9 @@ func (c *checker) spoilt(from qc.NodeID, message any) bool {
 	s := c.sums[sumOf{from, q.View, q.Block, q.Signature}]
 	if s == nil || !c.byzantineIn(q.Signers) {
 		return false
+	}
+	if rule, _ := c.sound.qc(q); rule == "" {
+		return false // it is good, and was refused for something else
 	}
 	if !s.found {
 		s.found = true

@@ -133,16 +133,23 @@ func (c *checker) sent(l *life, to qc.NodeID, toAll bool, message any) {
 		if !toAll {
 			w.answered[to] = max(1, c.w.now)
 		} else if m.QC != nil {
-			w.sharedQC = max(w.sharedQC, m.QC.View)
+			c.shared(w, m.QC)
 		}
 	case *hotstuff.Proposal:
-		w.sharedQC = max(w.sharedQC, m.Block.Justify.View)
+		c.shared(w, &m.Block.Justify)
 	case *hotstuff.VoteMessage:
 		if toAll {
 			w.voteToAll = m.Vote.View
 		}
 	case *hotstuff.TimeoutMessage:
 		w.repeatedOf, w.repeatedAt = m.Timeout.View, c.w.now
+	}
+}
+
+// shared notes that a certificate has gone to all. One that a bad vote has spoilt (ahead.go) helps nobody.
+func (c *checker) shared(w *watch, q *qc.QuorumCertificate) {
+	if rule, _ := c.sound.qc(q); rule == "" {
+		w.sharedQC = max(w.sharedQC, q.View)
 	}
 }
 
