@@ -70,6 +70,15 @@ func (s *summing) hand(p packet) (said, sums []packet) {
 	return split(s.take())
 }
 
+// handAll hands over answers in their order.
+func (s *summing) handAll(sums []packet) (said []packet) {
+	for _, p := range sums {
+		now, _ := s.hand(p)
+		said = append(said, now...)
+	}
+	return said
+}
+
 func (s *summing) mustSay(what string, said []packet, proposals, certificates int) {
 	s.t.Helper()
 	if len(of(said, "proposal")) != proposals || len(of(said, "qc")) != certificates {
@@ -119,11 +128,7 @@ func TestSpoiltSumCostsItsViewAlone(t *testing.T) {
 	s.mustSay("one vote was bad", said, 0, 0)
 	s.mustVote(said, b12, false)
 	_, sums := s.votes(s.b11, 3)
-	said = nil
-	for _, p := range sums {
-		now, _ := s.hand(p)
-		said = append(said, now...)
-	}
+	said = s.handAll(sums)
 	s.mustSay("a quorum is good", said, 0, 1)
 	if s.r.core.View() != 12 || s.r.core.Safety().LastProposal != nil {
 		t.Fatalf("in view %d, having proposed %v", s.r.core.View(), s.r.core.Safety().LastProposal)
@@ -206,11 +211,7 @@ func TestSpoiltCertificateIsShownAgain(t *testing.T) {
 	said, _ = s.hand(sums[1])
 	s.mustSay("one vote was bad", said, 0, 0)
 	_, sums = s.votes(s.b11, 3)
-	said = nil
-	for _, p := range sums {
-		now, _ := s.hand(p)
-		said = append(said, now...)
-	}
+	said = s.handAll(sums)
 	if s.mustSay("a quorum is good", said, 0, 1); s.r.core.View() != 12 {
 		t.Errorf("in view %d", s.r.core.View())
 	}
@@ -295,9 +296,7 @@ func TestAnswersOutOfOrder(t *testing.T) {
 	s.hand(first[1])
 	_, second := s.votes(s.b11, 3)
 	s.hand(first[0])
-	for _, p := range second {
-		s.hand(p)
-	}
+	s.handAll(second)
 	if p := s.r.core.Safety().LastProposal; p != nil && s.certs().QC(&p.Justify) != nil {
 		t.Error("on disk is a proposal whose certificate is none")
 	}
