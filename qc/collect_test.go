@@ -26,6 +26,33 @@ func TestCollectVotesOnce(t *testing.T) {
 	})
 }
 
+// A sum is there before it is checked, and is the certificate's if it is good. What is no quorum, or no signature, is no sum.
+func TestSumBeforeItsCheck(t *testing.T) {
+	forEachScheme(t, 4, func(t *testing.T, w *world) {
+		counting := &countingScheme{Scheme: w.scheme}
+		v := qc.NewVerifier(w.committee, counting, nil, w.genesis)
+		s := v.AddVotes(5, blockA, w.votes(5, blockA, 0, 1, 3))
+		unchecked := s.Unchecked()
+		if unchecked == nil || counting.checks != 0 {
+			t.Fatalf("sum %v after %d checks", unchecked, counting.checks)
+		}
+		cert, bad := s.Check()
+		if cert == nil || len(bad) > 0 || cert.Signature != unchecked.Signature || !slices.Equal(cert.Signers, unchecked.Signers) {
+			t.Errorf("checked: %v, bad %v; unchecked: %v", cert, bad, unchecked)
+		}
+		malformed := w.votes(5, blockA, 0, 1, 3)
+		malformed[1].Signature = qc.Signature{}
+		for name, votes := range map[string][]qc.Vote{"too few": w.votes(5, blockA, 0, 1), "malformed": malformed} {
+			if s := v.AddVotes(5, blockA, votes); s.Unchecked() != nil {
+				t.Errorf("%s: a sum", name)
+			}
+		}
+		if s := v.AddVotes(0, blockA, w.votes(0, blockA, 0, 1, 3)); s.Unchecked() != nil {
+			t.Error("a sum of votes for genesis")
+		}
+	})
+}
+
 // Whatever is wrong with some votes, they are named, and what is published verifies as its signers (S6).
 func TestCollectVotesDropsTheBad(t *testing.T) {
 	const n = 10 // f = 3, quorum 7
