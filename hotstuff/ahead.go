@@ -19,7 +19,7 @@ import (
 type ahead struct {
 	sum    sumKey                // under way; zero: none
 	used   *qc.QuorumCertificate // what it makes, unchecked
-	on     *qc.QuorumCertificate // the same, while a payload is asked for, to propose on it
+	asking bool                  // a payload is asked for, to propose on it
 	block  *blocktree.Block      // our proposal that has left, with the unchecked certificate in it
 	shared bool                  // the unchecked certificate was broadcast
 }
@@ -72,7 +72,7 @@ func (c *Core) onUnchecked(q *qc.QuorumCertificate) {
 	case !ok:
 	case c.tailAfter(e):
 		if c.mayProposeAhead(q.View + 1) {
-			c.ahead.on = q
+			c.ahead.asking = true
 		}
 	case !c.includable:
 		c.ahead.shared = true
@@ -102,22 +102,23 @@ func (c *Core) tailAfter(e *blocktree.Entry) bool {
 
 // askAhead asks for the payload of a proposal on an unchecked certificate.
 func (c *Core) askAhead() bool {
-	if c.ahead.on == nil {
+	if !c.ahead.asking {
 		return false
 	}
-	e, ok := c.leadingAfter(c.ahead.on.View, c.ahead.on.Block)
-	if !ok || !c.mayProposeAhead(c.ahead.on.View+1) {
-		c.ahead.on = nil
+	q := c.ahead.used
+	e, ok := c.leadingAfter(q.View, q.Block)
+	if !ok || !c.mayProposeAhead(q.View+1) {
+		c.ahead.asking = false
 		return false
 	}
-	c.ask(c.ahead.on.View+1, e)
+	c.ask(q.View+1, e)
 	return true
 }
 
 // proposeAhead makes and broadcasts our block for the next view, and lays it aside until its certificate is checked.
 func (c *Core) proposeAhead(refs []blocktree.BatchRef) {
-	q := c.ahead.on
-	c.ahead.on = nil
+	q := c.ahead.used
+	c.ahead.asking = false
 	b := c.newBlock(c.tree.Get(q.Block), q, refs) // askAhead has just seen that it is held
 	c.safety.proposeAhead(b)
 	c.ahead.block = b

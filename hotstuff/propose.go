@@ -80,7 +80,7 @@ func (c *Core) onPayload(p Payload) error {
 	if c.checkpoints.stalled(height) {
 		p.Refs = nil // nobody runs further ahead of what is known to be agreed
 	}
-	if c.ahead.on != nil {
+	if c.ahead.asking {
 		c.proposeAhead(p.Refs)
 		return nil
 	}

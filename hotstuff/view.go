@@ -82,7 +82,7 @@ func (c *Core) enter(v qc.View, byQC bool) {
 	clear(c.timeouts)
 	c.rebroadcast = 0
 	c.pushed, c.refused, c.shared = false, false, false
-	c.build, c.ahead.on = nil, nil
+	c.build, c.ahead.asking = nil, false
 	if v > forgetAfter && c.tree.Len() > 2*forgetAfter {
 		if tip := c.tip(); tip != nil {
 			c.tree.Forget(v-forgetAfter, tip)
